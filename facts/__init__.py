@@ -1,0 +1,1 @@
+"""What is: one read of one subsystem's actual state each."""

@@ -1,0 +1,30 @@
+"""The machines of the chosen estate (RECETTES_ESTATE, by default the containers of bin/try), and the lab that is wanted on them.
+
+Only reads. `pyinfra inventory.py deploys/web.py --dry --diff` shows what would change.
+"""
+
+import os as _os
+import sys as _sys
+
+# pyinfra switches this off, for deploy files; the modules behind them would be compiled anew in every run.
+_sys.dont_write_bytecode = bool(_os.environ.get("PYTHONDONTWRITEBYTECODE"))
+
+import click as _click
+from pyinfra_cli.exceptions import CliError as _CliError
+
+from recettes.declarations.base import DeclarationError as _DeclarationError
+from recettes.estate import GROUPS as _GROUPS
+from recettes.estate import EstateError as _EstateError
+from recettes.lab import load as _load
+from recettes.ssh import without_delay as _without_delay
+
+_options = _click.get_current_context().params
+try:
+    _lab = _load(applying=not _options.get("dry") and (_options.get("yes") or not _options.get("json_output")))
+except (_EstateError, _DeclarationError) as _error:
+    raise _CliError(str(_error)) from None
+_without_delay()
+
+all = ([(_m.name, _lab.estate.ssh_data(_m)) for _m in _lab.estate.machines.values()], {"lab": _lab})
+for _group in _GROUPS:
+    globals()[_group] = [_m.name for _m in _lab.estate.of_group(_group)]

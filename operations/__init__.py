@@ -1,0 +1,1 @@
+"""Bringing about: one operation brings one subsystem to its wanted state."""

@@ -1,0 +1,50 @@
+"""One controller at a time changes a machine."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from typing import Any
+
+from pyinfra.api.command import StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.connectors.util import make_unix_command_for_host
+
+from recettes.shell import quote
+
+LOCK = "/run/recettes/lock"
+_ANSWER_SECONDS = 20.0
+
+
+def hold(state: State, host: Host, arguments: dict[str, Any]) -> str | None:
+    """Take the machine for this run, or say who has it.
+
+    The lock is held by a process on the machine whose standard input is a channel of this run's own connection: when the
+    controller is killed, or the network cut, the channel ends and the lock with it. Nothing has to be cleaned up.
+    """
+    if "recettes_hold" in host.connector_data:
+        return None
+    client = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client else None
+    if transport is None:
+        return None  # not reached over SSH: only unit tests are
+    channel = transport.open_session()
+    channel.settimeout(_ANSWER_SECONDS)
+    command = make_unix_command_for_host(state, host, StringCommand(_script()), **arguments)
+    channel.exec_command(command.get_raw_value())
+    answer = channel.makefile("r").readline().strip()
+    if answer == "held":
+        host.connector_data["recettes_hold"] = channel
+        return None
+    channel.close()
+    return f"{answer or 'the machine could not be locked'}; nothing was changed here"
+
+
+def _script() -> str:
+    me = quote(f"{getpass.getuser()} on {socket.gethostname()}")
+    return (
+        f"mkdir -p /run/recettes; exec 9>>{LOCK}; "
+        f'if flock -n 9; then echo {me}, since "$(date)" >{LOCK}.holder; echo held; cat >/dev/null; '
+        f'else echo "another run holds this machine: $(cat {LOCK}.holder)"; fi'
+    )

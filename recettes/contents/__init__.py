@@ -1,0 +1,1 @@
+"""Reading the contents of sites on the controller: folders, archives, git repositories."""

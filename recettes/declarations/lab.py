@@ -1,0 +1,46 @@
+"""The lab as a whole, and the projects that it hosts."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import SerializeAsAny
+
+from recettes.declarations.base import Declaration, Hostname, Name
+from recettes.declarations.flows import Flow, Network
+from recettes.declarations.people import Administrator, EMail
+from recettes.declarations.relay import MailRelay
+from recettes.declarations.sites import Site
+from recettes.declarations.updates import Updates
+
+
+class Lab(Declaration):
+    """What holds for all machines. `contact` is the address that visitors and certificate authorities may write to.
+
+    `administrator_networks` are the networks (CIDR) from which administrators come; where a run comes from is always let in.
+    `acme_server` is the directory of another ACME server than Let's Encrypt's.
+    """
+
+    name: str
+    domain: Hostname
+    contact: EMail
+    administrators: tuple[Administrator, ...] = ()
+    administrator_networks: tuple[Network, ...] = ()
+    issuer: Literal["local", "acme"] = "local"
+    acme_server: str | None = None
+    relay: MailRelay | None = None
+    updates: Updates = Updates()
+    flows: tuple[Flow, ...] = ()
+    time_zone: str = "Etc/UTC"
+    release: Literal["trixie"] = "trixie"
+
+
+class Project(Declaration):
+    """What one project has at the lab. `answers` is who answers for it, `until` the day up to which it was promised."""
+
+    name: Name
+    title: str
+    answers: str
+    until: date | None = None
+    sites: tuple[SerializeAsAny[Site], ...] = ()

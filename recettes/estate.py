@@ -1,0 +1,118 @@
+"""An estate: the machines there are, as its folder says. Only read here; who makes the machines writes the folder."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Which estate a command means.
+CHOICE = "RECETTES_ESTATE"
+DEFAULT = "containers"
+# Where all estates lie, when not in the checkout.
+FOLDER = "RECETTES_ESTATES"
+MACHINES = "machines.toml"
+GROUPS = ("web", "xmldb", "apps", "images", "sandbox", "hpc")
+_KEYS = {"address", "groups", "user", "private_address", "port"}
+
+
+class EstateError(Exception):
+    """The estate cannot be used; nothing was touched."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine: how it is reached, and which groups it is in.
+
+    `private_address` is the one by which the estate's other machines reach it; the same as `address` where not given.
+    """
+
+    name: str
+    address: str
+    groups: tuple[str, ...]
+    user: str = "root"
+    private_address: str = ""
+    port: int = 22
+
+    @property
+    def inner(self) -> str:
+        return self.private_address or self.address
+
+
+@dataclass(frozen=True)
+class Estate:
+    """The machines of an estate by name, and the folder where its keys, host keys and secrets lie."""
+
+    name: str
+    folder: Path
+    machines: dict[str, Machine]
+
+    def of_group(self, group: str) -> list[Machine]:
+        return [machine for machine in self.machines.values() if group in machine.groups]
+
+    def ssh_data(self, machine: Machine) -> dict[str, Any]:
+        """What pyinfra needs to reach the machine: strict host keys always, and the estate's own key where it has one."""
+        data: dict[str, Any] = {
+            "ssh_hostname": machine.address,
+            "ssh_user": machine.user,
+            "ssh_port": machine.port,
+            "ssh_strict_host_key_checking": "yes",
+            "ssh_known_hosts_file": str(self.folder / "known_hosts"),
+        }
+        if (self.folder / "ssh_config").exists():
+            data["ssh_config_file"] = str(self.folder / "ssh_config")
+        if (self.folder / "administrator").exists():
+            data["ssh_key"] = str(self.folder / "administrator")
+        if machine.user != "root":
+            data["_sudo"] = True
+        return data
+
+
+def read_hosts(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The machines as pyinfra's inventory wants them."""
+    estate = read_estate(folder)
+    return [(machine.name, estate.ssh_data(machine)) for machine in estate.machines.values()]
+
+
+def chosen(root: Path) -> Path:
+    """The folder of the estate that the environment names."""
+    folder = Path(os.environ.get(FOLDER) or root / "estates")
+    return folder / os.environ.get(CHOICE, DEFAULT)
+
+
+def read_estate(folder: Path) -> Estate:
+    """Raises EstateError, one sentence, when there is none or when it is wrong."""
+    listing = folder / MACHINES
+    if not listing.exists():
+        if folder.name == DEFAULT:
+            raise EstateError("There is no lab in containers yet. Type bin/try: it makes one.")
+        raise EstateError(f"There is no estate {folder.name}: {listing} is missing. docs/estates.md shows what it holds.")
+    try:
+        content = tomllib.loads(listing.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise EstateError(f"{listing}: {error}. Nothing was touched.") from error
+    machines = {name: _machine(listing, name, entry) for name, entry in content.items()}
+    addresses: dict[str, str] = {}
+    for machine in machines.values():
+        other = addresses.setdefault(f"{machine.address}:{machine.port}", machine.name)
+        if other != machine.name:
+            raise EstateError(f"{listing}: {machine.name} and {other} have the same address {machine.address}.")
+    return Estate(folder.name, folder, machines)
+
+
+def _machine(listing: Path, name: str, entry: Any) -> Machine:
+    if not isinstance(entry, dict):
+        raise EstateError(f"{listing}: {name}: a machine is a table, [{name}] with address and groups below it.")
+    if unknown := sorted(entry.keys() - _KEYS):
+        raise EstateError(f"{listing}: [{name}] {unknown[0]}: is not known; known are {', '.join(sorted(_KEYS))}.")
+    for key in ("address", "groups"):
+        if key not in entry:
+            raise EstateError(f"{listing}: [{name}] {key}: is missing.")
+    groups = entry["groups"]
+    if not isinstance(groups, list) or not groups or not set(groups) <= set(GROUPS):
+        raise EstateError(f"{listing}: [{name}] groups: is {groups!r}; it is a list of one or more of {', '.join(GROUPS)}.")
+    if name in GROUPS and name not in groups and len(groups) == 1:
+        raise EstateError(f"{listing}: [{name}] groups: a machine called {name} that is only in group {groups[0]} would mislead.")
+    return Machine(**{**entry, "name": name, "groups": tuple(groups)})

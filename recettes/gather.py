@@ -1,0 +1,81 @@
+"""All declarations of a lab, read once from their files and checked together."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from recettes.declarations.base import Declaration, DeclarationError, Mistake, note, noted, wrong
+from recettes.declarations.flows import Flow, check_flows
+from recettes.declarations.lab import Lab, Project
+from recettes.declarations.sites import Site, check_sites
+from recettes.estate import GROUPS
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the files of group_data say, checked: one lab and its projects."""
+
+    lab: Lab
+    projects: tuple[Project, ...]
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(site for project in self.projects for site in project.sites)
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        return self.lab.flows
+
+
+def gather(folder: Path) -> Wishes:
+    """Read group_data. Raises one DeclarationError with every mistake of every file."""
+    found: list[Declaration] = []
+    for file in sorted(folder.glob("*.py")) + sorted((folder / "projects").glob("*.py")):
+        found += _read(file)
+    labs = [item for item in found if isinstance(item, Lab)]
+    projects = [item for item in found if isinstance(item, Project)]
+    mistakes = noted()
+    if mistakes:
+        raise DeclarationError(mistakes)
+    if len(labs) != 1:
+        raise DeclarationError(
+            [Mistake(str(folder), 0, "Lab", f"there are {len(labs)} Lab(…) declarations in the files; exactly one is needed")]
+        )
+    wishes = Wishes(labs[0], tuple(projects))
+    _check(wishes)
+    if mistakes := noted():
+        raise DeclarationError(mistakes)
+    return wishes
+
+
+def _read(file: Path) -> list[Declaration]:
+    try:
+        names = runpy.run_path(str(file))
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = frames[-1].lineno if frames else getattr(error, "lineno", 0)
+        note(Mistake(str(file), line or 0, type(error).__name__, str(error)))
+        return []
+    found: list[Declaration] = []
+    for value in names.values():
+        if isinstance(value, Declaration) and value not in found:
+            found.append(value)
+    return found
+
+
+def _check(wishes: Wishes) -> None:
+    seen: dict[str, Project] = {}
+    for project in wishes.projects:
+        if project.name in seen:
+            wrong(project, "name", f"there is already a project {project.name!r}; each name is used once")
+        seen[project.name] = project
+    people: set[str] = set()
+    for person in wishes.lab.administrators:
+        if person.name in people:
+            wrong(person, "name", f"there is already an administrator {person.name!r}")
+        people.add(person.name)
+    check_flows(wishes.flows, groups=GROUPS)
+    check_sites(wishes.sites, groups=GROUPS, flows=wishes.flows)
