@@ -11,12 +11,13 @@ from operations.sources import sources_found
 from operations.stamp import stamp
 from operations.trees import tree, tree_part
 from operations.units import units, units_part
-from recettes.roles import acme_of, blueprints_of, certificates_of, identity_of
+from recettes.roles import acme_of, blueprints_of, certificates_of, identity_of, secrets_of
 from recettes.roles.contents import releases_of, sources_of
 
 lab = host.data.lab
 
 if "web" in host.groups and first_time("web"):
+    lab.ensure_secrets(secrets_of(lab, host.name))
     wanted = blueprints_of(lab, host.name)["web"]
     sources, problem = sources_of(lab.wishes.sites)
     contents = releases_of(lab.wishes.sites, sources)

@@ -126,8 +126,13 @@ def _with_diff(change: Change, before: bytes | None, want: File | None) -> Chang
 
 
 def written(changes: Iterable[Change], wanted: Mapping[str, File]) -> dict[str, str | None]:
-    """The paths that these changes write, with the digests they will have; None for those that go."""
-    return {c.item: wanted[c.item].digest if c.item in wanted else None for c in changes if c.action != "own"}
+    """The paths that these changes write, with the digests they will have; None for those that go, "new" for links."""
+    return {c.item: _will_have(wanted.get(c.item)) for c in changes if c.action != "own"}
+
+
+def _will_have(want: File | None) -> str | None:
+    # What a link leads to is not known here, but whoever reads it reads something else than before.
+    return None if want is None else "new" if want.link is not None else want.digest
 
 
 def files_script(changes: Sequence[Change], wanted: Mapping[str, File]) -> str:

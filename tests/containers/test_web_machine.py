@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
 import time
 
@@ -157,7 +155,7 @@ def test_a_run_killed_anywhere_is_healed_by_the_next_and_sites_answer_meanwhile(
         end = time.monotonic() + moments.uniform(0.5, 5)
         while time.monotonic() < end and run.poll() is None:
             assert "Bienvenue" in lab.curl("https://lab.test/").stdout
-        os.kill(run.pid, signal.SIGKILL)
+        run.kill()
         run.wait()
         healed = lab.apply()
         assert healed.status == 0, healed.output
