@@ -10,6 +10,7 @@ import sys as _sys
 _sys.dont_write_bytecode = bool(_os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 import click as _click
+from pyinfra.context import ctx_config as _ctx_config
 from pyinfra_cli.exceptions import CliError as _CliError
 
 from recettes.declarations.base import DeclarationError as _DeclarationError
@@ -24,6 +25,9 @@ try:
 except (_EstateError, _DeclarationError) as _error:
     raise _CliError(str(_error)) from None
 _without_delay()
+if _options.get("fail_percent") is None:
+    # A machine that fails does not keep the run from the others. pyinfra would ask a person; the exit status says it.
+    _ctx_config.get().FAIL_PERCENT = None
 
 all = ([(_m.name, _lab.estate.ssh_data(_m)) for _m in _lab.estate.machines.values()], {"lab": _lab})
 for _group in _GROUPS:

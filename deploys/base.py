@@ -7,6 +7,7 @@ from operations.accounts import accounts, accounts_part
 from operations.engine import announce, first_time
 from operations.files import files, files_part
 from operations.firewall import firewall, firewall_part
+from operations.neighbours import alone, neighbours_part
 from operations.packages import packages, packages_part
 from operations.readiness import ready, ready_part
 from operations.secrets import secrets_made
@@ -26,6 +27,7 @@ if first_time("base"):
 
     announce([
         ready_part(),
+        *([neighbours_part()] if "web" in roles else []),
         packages_part(),
         accounts_part(),
         dropped_part(whole.units, whole.files),
@@ -37,6 +39,8 @@ if first_time("base"):
     ])  # fmt: skip
 
     ready(name="Debian 13, as root, with room to work", release=lab.wishes.lab.release)
+    if "web" in roles:
+        alone(name="No sites of somebody else's")
     secrets_made(name="Secrets", names=made)
     packages(name="Packages", wanted=whole.packages)
     accounts(name="Accounts", wanted=whole.accounts)

@@ -70,12 +70,6 @@ class Estate:
         return data
 
 
-def read_hosts(folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The machines as pyinfra's inventory wants them."""
-    estate = read_estate(folder)
-    return [(machine.name, estate.ssh_data(machine)) for machine in estate.machines.values()]
-
-
 def chosen(root: Path) -> Path:
     """The folder of the estate that the environment names."""
     folder = Path(os.environ.get(FOLDER) or root / "estates")
