@@ -10,6 +10,7 @@ import sys as _sys
 _sys.dont_write_bytecode = bool(_os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 import click as _click
+from pyinfra.api.exceptions import PyinfraError as _PyinfraError
 from pyinfra.context import ctx_config as _ctx_config
 from pyinfra_cli.exceptions import CliError as _CliError
 
@@ -19,11 +20,16 @@ from recettes.estate import EstateError as _EstateError
 from recettes.lab import load as _load
 from recettes.ssh import without_delay as _without_delay
 
+
+class _MistakeError(_CliError, _PyinfraError):
+    """Shown in its own words: being of both kinds keeps pyinfra from printing a traceback above them."""
+
+
 _options = _click.get_current_context().params
 try:
     _lab = _load(applying=not _options.get("dry") and (_options.get("yes") or not _options.get("json_output")))
 except (_EstateError, _DeclarationError) as _error:
-    raise _CliError(str(_error)) from None
+    raise _MistakeError(str(_error)) from None
 _without_delay()
 if _options.get("fail_percent") is None:
     # A machine that fails does not keep the run from the others. pyinfra would ask a person; the exit status says it.

@@ -9,7 +9,8 @@ from recettes.web.names import NGINX_UNIT
 
 # nginx itself says what it reads, wherever that lies. Debian's default site is nobody's, as long as it is as it was shipped.
 _SCRIPT = rf"""
-if [ ! -e {NGINX_DROP_IN} ] && {{ systemctl --quiet is-active {NGINX_UNIT} || systemctl --quiet is-enabled {NGINX_UNIT}; }} 2>&-; then
+runs() {{ systemctl --quiet is-active {NGINX_UNIT} || systemctl --quiet is-enabled {NGINX_UNIT} 2>&-; }}
+if [ ! -e {NGINX_DROP_IN} ] && runs; then
     shipped=$(dpkg-query -W -f '${{Conffiles}}\n' nginx-common | awk '$1 == "/etc/nginx/sites-available/default" {{ print $2 }}')
     nginx -t -q
     nginx -T -q 2>&- | awk '

@@ -42,14 +42,14 @@ def sweep(path: Path) -> None:
 
 
 @contextmanager
-def locked(lock: Path) -> Iterator[None]:
+def locked(lock: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold `lock` alone, among threads and processes; the system frees it when its holder dies.
 
-    Raises TimeoutError after 30 seconds.
+    Raises TimeoutError after `patience` seconds.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         # Asking again and again instead of waiting inside flock(): under gevent, waiting there would stop the
         # greenlet that holds the lock, too.
         while True:
@@ -58,7 +58,7 @@ def locked(lock: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"another command has held {lock} for {PATIENCE:.0f} seconds") from None
+                    raise TimeoutError(f"another command has held {lock} for {patience:.0f} seconds") from None
                 time.sleep(0.02)
         yield
     finally:

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from recettes import firewall, sshd
+from recettes.accounts import Account
 from recettes.blueprint import Blueprint
 from recettes.declarations.base import DeclarationError
 from recettes.estate import EstateError
-from recettes.files import File, describe
-from recettes.lab import load
-from recettes.roles import blueprint_of
+from recettes.files import File, describe, text
+from recettes.lab import LabView, load
+from recettes.roles import blueprint_of, rules_of, sshd_config_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,13 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     for name in lab.estate.machines:
-        _machine(folder / name, blueprint_of(lab, name))
+        _machine(folder / name, blueprint_of(lab, name), _on_trial(lab, name))
     print(f"{len(lab.estate.machines)} machines written below {folder}")
     return 0
 
 
-def _machine(folder: Path, blueprint: Blueprint) -> None:
-    files = dict(blueprint.files)
+def _on_trial(lab: LabView, name: str) -> dict[str, File]:
+    """What is only saved after a trial, and so is in no blueprint."""
+    return {
+        firewall.SAVED: text(firewall.render(rules_of(lab, name)), mode=0o600),
+        sshd.SAVED: text(sshd_config_of(lab, name), mode=0o600),
+        sshd.DROP_IN: text(sshd.drop_in()),
+    }
+
+
+def _machine(folder: Path, blueprint: Blueprint, more: dict[str, File]) -> None:
+    files = {**blueprint.files, **more}
     for tree in blueprint.trees.values():
         files |= tree.wanted()
     folder.mkdir(parents=True)
@@ -58,10 +69,16 @@ def _file(place: Path, file: File) -> None:
         place.write_bytes(file.content)
 
 
+def _account(name: str, account: Account) -> str:
+    groups = f", in {', '.join(sorted(account.groups))}" if account.groups else ""
+    until = f", until {account.until}" if account.until else ""
+    return f"{name}: {'service' if account.system else 'person'}, home {account.home}, shell {account.shell}{groups}{until}"
+
+
 def _summary(blueprint: Blueprint, files: dict[str, File]) -> str:
     sections = {
         "Packages": sorted(blueprint.packages),
-        "Accounts": [f"{name}: {account}" for name, account in sorted(blueprint.accounts.items())],
+        "Accounts": [_account(name, account) for name, account in sorted(blueprint.accounts.items())],
         "Units": [f"{name}: {'enabled and active' if unit.wanted else 'off'}" for name, unit in sorted(blueprint.units.items())],
         "Files": [f"{path}  {describe(file)}" for path, file in sorted(files.items())],
     }

@@ -9,7 +9,8 @@ from recettes.files import text
 from recettes.templates import render
 from recettes.units import Unit
 
-JAILS = "/etc/fail2ban/jail.d/recettes.local"
+# Debian ships none: it is the administrator's, read after the package's and before what lies in jail.d/*.local.
+JAILS = "/etc/fail2ban/jail.local"
 SETTINGS = "/etc/fail2ban/fail2ban.d/recettes.local"
 DROP_IN = "/etc/systemd/system/fail2ban.service.d/60-recettes.conf"
 

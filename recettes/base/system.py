@@ -11,8 +11,9 @@ SYSCTL = "/etc/sysctl.d/60-recettes.conf"
 JOURNALD = "/etc/systemd/journald.conf.d/60-recettes.conf"
 
 TOOLS = {"git", "vim", "tmux", "htop", "curl", "rsync", "jq", "less", "man-db", "ca-certificates", "logrotate"}
-# A password set by hand is a strong one, an upgrade by hand tells what it changes, and a package's files can be compared with it.
-CARE = {"libpam-passwdqc", "apt-listchanges", "debsums"}
+# A password set by hand is a strong one, everybody's temporary files are their own, an upgrade by hand tells what it changes, and a
+# package's files can be compared with it.
+CARE = {"libpam-passwdqc", "libpam-tmpdir", "apt-listchanges", "debsums"}
 
 
 def system(time_zone: str) -> Blueprint:
@@ -23,6 +24,7 @@ def system(time_zone: str) -> Blueprint:
             SYSCTL: text(render("base/sysctl.conf")),
             "/etc/modprobe.d/60-recettes.conf": text(render("base/modprobe.conf")),
             "/etc/security/limits.d/60-recettes.conf": text(render("base/limits.conf")),
+            "/etc/profile.d/60-recettes.sh": text(render("base/profile.sh")),
             "/etc/systemd/coredump.conf.d/60-recettes.conf": text(render("base/coredump.conf")),
             JOURNALD: text(render("base/journald.conf")),
             # As tzdata writes it, or its next update would be a difference.

@@ -15,12 +15,15 @@ from docker import DockerClient
 from docker.errors import DockerException
 
 from recettes.containers.waiting import ContainersError, until
+from recettes.contents.cache import cache_folder
+from recettes.durable import locked
 
 log = logging.getLogger(__name__)
 
 PACKAGES = ("docker.io", "iptables")
 PID_FILE = Path("/var/run/docker.pid")
 LOG_FILE = Path("/var/log/dockerd.log")
+START_SECONDS = 900.0  # installing included
 REQUEST_SECONDS = 600  # committing or importing an image of some gigabytes is one request
 
 
@@ -28,8 +31,11 @@ def engine() -> DockerClient:
     """The engine of this computer, started if need be. ContainersError says what to do where that is impossible."""
     client, reason = _answering()
     if client is None:
-        _start(reason)
-        client, reason = _answering()
+        with locked(cache_folder() / "engine.lock", START_SECONDS):  # of two commands at once, one starts it
+            client, reason = _answering()
+            if client is None:
+                _start(reason)
+                client, reason = _answering()
     if client is None:
         raise ContainersError(f"The Docker engine was started but does not answer: {reason}. See {LOG_FILE}.")
     return client

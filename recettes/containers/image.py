@@ -16,10 +16,13 @@ from docker.errors import ImageNotFound
 
 from recettes.containers.engine import apt_install
 from recettes.containers.waiting import ContainersError
+from recettes.contents.cache import cache_folder
+from recettes.durable import locked
 
 log = logging.getLogger(__name__)
 
 SUITE = "trixie"
+BUILD_SECONDS = 1800.0  # over a slow line
 REPOSITORY = "recettes-debian"
 IMAGE_LABEL = "recettes.image"
 PACKAGES = (
@@ -55,6 +58,11 @@ APT_OPTIONS = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-
 
 def image(client: DockerClient) -> str:
     """Name of the image, built if the engine has none of this recipe (about half a minute)."""
+    with locked(cache_folder() / "image.lock", BUILD_SECONDS):  # of two commands at once, one builds it
+        return _image(client)
+
+
+def _image(client: DockerClient) -> str:
     if shutil.which("mmdebstrap") is None and shutil.which("apt-get") and os.geteuid() == 0:
         apt_install(("mmdebstrap", "debian-archive-keyring"))
     command = _mmdebstrap()

@@ -232,7 +232,7 @@ def test_fail2ban_never_bans_a_machine_of_the_estate(web: Machine, relay: Machin
 
 
 def test_fail2ban_takes_a_new_configuration_by_a_reload(web: Machine) -> None:
-    web.run("sed -i 's/^maxretry = .*/maxretry = 7/' /etc/fail2ban/jail.d/recettes.local; systemctl reload fail2ban.service")
+    web.run("sed -i 's/^maxretry = .*/maxretry = 7/' /etc/fail2ban/jail.local; systemctl reload fail2ban.service")
     until(lambda: web.run("fail2ban-client get sshd maxretry").out.strip() == "7", "the new number is in force")
 
 

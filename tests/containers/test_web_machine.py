@@ -6,6 +6,9 @@ import json
 import random
 import subprocess
 import time
+from typing import Any
+
+import testinfra
 
 from tests.containers.conftest import LAB, declare_first_sites
 from tests.harness import PYINFRA, ROOT, TestLab
@@ -182,3 +185,16 @@ def test_two_controllers_at_once_one_is_refused_with_a_sentence(lab: TestLab) ->
     outputs = [run.communicate()[0] for run in runs]
     assert sorted(run.returncode == 0 for run in runs) == [False, True], outputs
     assert sum("another run holds this machine" in output for output in outputs) == 1
+
+
+def test_the_machine_listens_where_declared_and_runs_what_it_should(lab: TestLab) -> None:
+    machine: Any = testinfra.get_host(f"docker://{lab.web.container.name}")
+    for unit in ("nginx", "php8.4-fpm", "ssh", "fail2ban", "recettes-firewall", "recettes-watch.timer"):
+        service = machine.service(unit)
+        assert service.is_running, unit
+        assert service.is_enabled, unit
+    assert machine.socket("tcp://0.0.0.0:443").is_listening
+    assert not machine.socket("tcp://0.0.0.0:25").is_listening
+    assert machine.user("www-book").shell == "/usr/sbin/nologin"
+    key = machine.file("/etc/recettes/tls/home/key.pem")
+    assert (key.user, key.mode) == ("root", 0o600)

@@ -211,7 +211,7 @@ def test_every_machine_with_an_address_is_named_by_its_inner_one() -> None:
 
 
 def test_no_machine_of_the_estate_and_no_administrators_network_is_ever_banned() -> None:
-    jails = content(made(administrator_networks=("198.51.100.0/24",)), "/etc/fail2ban/jail.d/recettes.local")
+    jails = content(made(administrator_networks=("198.51.100.0/24",)), "/etc/fail2ban/jail.local")
     (never,) = [line for line in jails.splitlines() if line.startswith("ignoreip")]
     assert {"127.0.0.0/8", "::1", "10.0.0.2", "10.0.0.3", "203.0.113.7", "198.51.100.0/24"} <= set(never.split())
 
