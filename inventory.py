@@ -14,10 +14,13 @@ from pyinfra.api.exceptions import PyinfraError as _PyinfraError
 from pyinfra.context import ctx_config as _ctx_config
 from pyinfra_cli.exceptions import CliError as _CliError
 
+from recettes.authority import CertificateError as _CertificateError
 from recettes.declarations.base import DeclarationError as _DeclarationError
 from recettes.estate import GROUPS as _GROUPS
 from recettes.estate import EstateError as _EstateError
 from recettes.lab import load as _load
+from recettes.roles import check_secrets as _check_secrets
+from recettes.secrets import SecretsError as _SecretsError
 from recettes.ssh import without_delay as _without_delay
 
 
@@ -28,7 +31,8 @@ class _MistakeError(_CliError, _PyinfraError):
 _options = _click.get_current_context().params
 try:
     _lab = _load(applying=not _options.get("dry") and (_options.get("yes") or not _options.get("json_output")))
-except (_EstateError, _DeclarationError) as _error:
+    _check_secrets(_lab)
+except (_EstateError, _DeclarationError, _SecretsError, _CertificateError) as _error:
     raise _MistakeError(str(_error)) from None
 _without_delay()
 if _options.get("fail_percent") is None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from facts.survey import Part
-from recettes.packages import PackageTable
+from recettes.packages import ENABLED_BEFORE, PackageTable
 
-_SCRIPT = r"""
+_SCRIPT = rf"""
 echo "A $(dpkg --print-architecture)"
-dpkg-query -W -f 'P ${db:Status-Abbrev}|${Package}|${Architecture}|${Provides}\n'
+dpkg-query -W -f 'P ${{db:Status-Abbrev}}|${{Package}}|${{Architecture}}|${{Provides}}\n'
 find /var/lib/dpkg/updates -type f -name '[0-9]*' -printf 'I %f\n'
+[ ! -e {ENABLED_BEFORE} ] || echo 'I {ENABLED_BEFORE}'
 [ ! -e /var/lib/apt/extended_states ] ||
-    awk '/^Package:/ { name = $2 } /^Auto-Installed: 1/ { print "M " name }' /var/lib/apt/extended_states
+    awk '/^Package:/ {{ name = $2 }} /^Auto-Installed: 1/ {{ print "M " name }}' /var/lib/apt/extended_states
 """
 
 

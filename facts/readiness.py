@@ -11,7 +11,7 @@ from facts.survey import Part
 from recettes.files import STAGING
 from recettes.readiness import Readiness
 
-# `<root>.recettes-new` are trees, staged by a run that died. sudo drops SSH_CONNECTION: a process further up still has it.
+# `<root>.recettes-new` are trees, staged by a run that died.
 _SCRIPT = rf"""
 . /etc/os-release
 echo "distribution=${{ID-}}"
@@ -21,12 +21,6 @@ echo "architecture=$(uname -m)"
 echo "uid=$(id -u)"
 echo "clock=$(date +%s)"
 df -P -k / /var | awk 'NR > 1 {{ print "free=" (NR == 2 ? "/" : "/var") " " $4 }}'
-client=${{SSH_CONNECTION-}} process=$PPID
-while [ -z "$client" ] && [ "$process" -gt 1 ]; do
-    client=$(tr '\0' '\n' 2>/dev/null </proc/$process/environ | sed -n 's/^SSH_CONNECTION=//p') || :
-    process=$(awk '/^PPid:/ {{ print $2 }}' /proc/$process/status)
-done
-echo "client=${{client%% *}}"
 if [ -e {STAGING} ]; then
     while read -r path; do [ ! -e "$path" ] && [ ! -L "$path" ] || echo "left=$path"; done <{STAGING}
     echo left={STAGING}
@@ -58,7 +52,6 @@ def _parse(lines: list[str]) -> Readiness:
         root=said["uid"] == ["0"],
         free={folder: int(blocks) * 1024 for folder, blocks in folders},
         skew=float(said["clock"][0]) - time.time(),
-        client=said["client"][0] or None,
         leftovers=tuple(dict.fromkeys(said.get("left", []))),
         reboot="reboot" in said,
         failed=tuple(said.get("failed", [])),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from facts.survey import Part
 from recettes.loaded import DROP_IN, NOTES, definition, records
 from recettes.shell import quote, words
+from recettes.trials import WAY_BACK
 from recettes.units import Unit, UnitState, UnitTable, companion
 
 _ABSENT = ("No such file or directory", "Not a directory")
@@ -32,7 +33,7 @@ def unit_table(wanted: Mapping[str, Unit]) -> Part[UnitTable]:
 def dropped_units(units: Collection[str], files: Iterable[str]) -> Part[dict[str, UnitState]]:
     """Units that we made, by name or by our drop-in, and that neither `units` nor a unit file in `files` accounts for."""
     kept = sorted({*units, *(path.rpartition("/")[2] for path in files if path.startswith("/etc/systemd/system/"))})
-    # An instance is accounted for by the file of its template.
+    # An instance is accounted for by the file of its template. The way back of a trial, whose run died, is not ours to stop.
     patterns = [*(f"recettes-*.{kind}" for kind in _KINDS)]
     named = " -o ".join(f"-name {quote(pattern)}" for pattern in patterns)
     script = f"""
@@ -42,7 +43,7 @@ dropped=$(
         find /etc/systemd/system -maxdepth 2 \\( {named} \\) ! -name '*@.*' -printf '%f\\n'
         find /etc/systemd/system -mindepth 2 -maxdepth 2 -path '*.d/{DROP_IN}' -printf '%h\\n' | sed 's|.*/||; s|\\.d$||'
         systemctl show --property=Id -- {words(patterns)} | sed -n 's/^Id=//p'
-    }} | sort -u | while read -r name; do
+    }} | sort -u | sed '/^{WAY_BACK}/d' | while read -r name; do
         template=$(echo "$name" | sed 's/@.*\\./@./')
         echo "$kept" | grep -qxF -e "$name" -e "$template" || echo "$name"
     done

@@ -10,7 +10,7 @@ from pyinfra.api.operation import operation
 
 from facts.certificates import certificate_states, signing_requests
 from facts.survey import Unread
-from operations.engine import Refusal, Script, bring, read
+from operations.engine import Script, bring, read, refuse
 from recettes.authority import CertificateError, ensure_authority, read_authority, read_certificate, sign
 from recettes.certificates import (
     LOCAL_DAYS,
@@ -36,7 +36,7 @@ def certificates(wanted: Sequence[Certificate], vault: Vault) -> Generator[Pyinf
     try:
         authority = _authority(wanted, vault)
     except SecretsError as error:
-        yield Refusal(f"{error} Nothing was changed by this step, and nothing more is changed on this machine.")
+        yield refuse(f"{error} Nothing was changed by this step, and nothing more is changed on this machine.")
         return
     yield from bring(
         certificate_states(),
@@ -60,12 +60,12 @@ def _apply(changes: Sequence[Change], wanted: dict[str, Certificate], vault: Vau
         return
     requests = read(signing_requests(names))
     if isinstance(requests, Unread):
-        yield Refusal(f"{requests.reason}. The certificates in force stay; the local authority signed nothing.")
+        yield refuse(f"{requests.reason}. The certificates in force stay; the local authority signed nothing.")
         return
     try:
         authority = ensure_authority(vault)
         chains = {name: sign(requests[name], authority, wanted[name].names, LOCAL_DAYS) for name in names}
     except (SecretsError, CertificateError) as error:
-        yield Refusal(f"the local authority could not sign: {error}. The certificates in force stay.")
+        yield refuse(f"the local authority could not sign: {error}. The certificates in force stay.")
         return
     yield Script(f"{len(chains)} signed chains", finish_script(chains))

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from pyinfra import logger
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -55,7 +54,8 @@ class Knowledge:
     """What this run knows of one host.
 
     `pending` are paths that operations of this run write or remove: path -> SHA-256 that it will have, "new" where that cannot
-    be known before, None where it goes away. It makes a dry run see what the real run will see.
+    be known before, None where it goes away. It makes a dry run see what the real run will see. `refused`: nothing more is
+    planned for this machine, as nothing more will be done on it.
     """
 
     def __init__(self, executing: bool, announced: Mapping[str, Part[Any]] | None = None) -> None:
@@ -63,6 +63,7 @@ class Knowledge:
         self.reader = Reader(announced)
         self.pending: dict[str, str | None] = {}
         self.changed = False
+        self.refused = False
 
 
 _known: WeakKeyDictionary[Host, Knowledge] = WeakKeyDictionary()
@@ -100,18 +101,13 @@ def taken() -> str | None:
     host, state = ctx_host.get(), ctx_state.get()
     if not state.is_executing:
         return None
-    arguments = host.current_op_global_arguments or {}
-    return hold(
-        state, host, {key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments and key[1:] not in _CONTROL}
-    )
-
-
-# Arguments of a run that say how a command is run, not as whom.
-_CONTROL = {"stdin", "timeout", "get_pty", "success_exit_codes"}
+    return hold(state, host, dict(host.current_op_global_arguments or {}))
 
 
 def read(part: Part[T]) -> T | Unread:
     """The part as it is on the host in context, from the survey where nothing has changed since."""
+    if knowledge().refused:
+        return Unread("the machine was refused")
     return knowledge().reader.read(ctx_host.get(), part)
 
 
@@ -129,6 +125,8 @@ def bring(
     `writes` says which paths the changes will write (see Knowledge.pending), for the operations that come after.
     """
     host = ctx_host.get()
+    if knowledge().refused:
+        return
     if why := taken():
         yield refuse(why)
         return
@@ -160,8 +158,11 @@ def record(changes: Sequence[Change]) -> None:
 
 
 def refuse(why: str) -> Refusal:
-    """The command that stops this machine here; the reason is shown and recorded now, in a dry run too."""
+    """The command that stops this machine here; the reason is shown and recorded now, in a dry run too, the first one only."""
     host = ctx_host.get()
+    if knowledge().refused:
+        return Refusal(why)
+    knowledge().refused = True
     if not ctx_state.get().is_executing:
         host.log_styled(f"  would be refused: {why}", fg="red", log_func=logger.error)
     _append([Record(host.name, _phase(), refusal=why)])

@@ -41,6 +41,6 @@ def files(wanted: Mapping[str, File]) -> Commands:
 def differing(actual: FileTable, wanted: Mapping[str, File]) -> list[Change]:
     """The plan, with diffs: the old contents are read only where something differs."""
     changes: Sequence[Change] = plan_files(actual, wanted)
-    shown = [change.item for change in changes if shows_content(change, wanted)]
+    shown = [change.item for change in changes if shows_content(change, actual, wanted)]
     before = read(file_contents(shown)) if shown else {}
     return with_diffs(changes, {} if isinstance(before, Unread) else before, wanted)

@@ -6,11 +6,12 @@ import getpass
 import socket
 from typing import Any
 
+from paramiko import SSHException
 from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
-from pyinfra.connectors.util import make_unix_command_for_host
 
+from operations.channel import begin
 from recettes.shell import quote
 
 LOCK = "/run/recettes/lock"
@@ -25,15 +26,14 @@ def hold(state: State, host: Host, arguments: dict[str, Any]) -> str | None:
     """
     if "recettes_hold" in host.connector_data:
         return None
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client else None
-    if transport is None:
-        return None  # not reached over SSH: only unit tests are
-    channel = transport.open_session()
-    channel.settimeout(_ANSWER_SECONDS)
-    command = make_unix_command_for_host(state, host, StringCommand(_script()), **arguments)
-    channel.exec_command(command.get_raw_value())
-    answer = channel.makefile("r").readline().strip()
+    try:
+        channel = begin(state, host, StringCommand(_script()), arguments, _ANSWER_SECONDS)
+        if channel is None:
+            return None  # not reached over SSH: only unit tests are
+        channel.settimeout(_ANSWER_SECONDS)
+        answer = channel.makefile("r").readline().strip()
+    except (SSHException, OSError, EOFError) as error:
+        return f"the machine could not be locked ({error or type(error).__name__}); nothing was changed here"
     if answer == "held":
         host.connector_data["recettes_hold"] = channel
         return None
@@ -44,7 +44,8 @@ def hold(state: State, host: Host, arguments: dict[str, Any]) -> str | None:
 def _script() -> str:
     me = quote(f"{getpass.getuser()} on {socket.gethostname()}")
     return (
-        f"mkdir -p /run/recettes; exec 9>>{LOCK}; "
+        # Who can open the lock could hold it, too.
+        f"umask 077; mkdir -p /run/recettes; exec 9>>{LOCK}; "
         f'if flock -n 9; then echo {me}, since "$(date)" >{LOCK}.holder; echo held; cat >/dev/null; '
         f'else echo "another run holds this machine: $(cat {LOCK}.holder)"; fi'
     )

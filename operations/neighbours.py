@@ -7,7 +7,6 @@ from pyinfra.api.operation import operation
 from facts.neighbours import neighbours
 from facts.survey import Part, Unread
 from operations.engine import Commands, knowledge, read, refuse
-from operations.readiness import Closed
 from recettes.neighbours import Neighbours, crowded
 
 
@@ -19,8 +18,9 @@ def neighbours_part() -> Part[Neighbours]:
 @operation()
 def alone() -> Commands:
     """Nobody else serves anything where the front is to be; else this machine is refused before its first change."""
+    if knowledge().refused:
+        return
     state = read(neighbours())
     why = state.reason if isinstance(state, Unread) else "; ".join(crowded(state))
     if why:
-        knowledge().reader = Closed("the machine was refused")
         yield refuse(f"{why}. Nothing was changed on this machine.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from pyinfra import logger
 from pyinfra.api.command import PyinfraCommand
@@ -12,33 +12,14 @@ from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from facts.readiness import Sudo, readiness
-from facts.survey import Part, Reader, Unread
-from operations.engine import Script, begun, bring, knowledge, read, refuse, taken
+from facts.survey import Part, Unread
+from operations.engine import Script, begun, bring, read, refuse, taken
 from recettes.readiness import Readiness, no_sudo, plan_ready, ready_script, refusals, warnings
-
-T = TypeVar("T")
-
-
-class Closed(Reader):
-    """Of a machine that was refused nothing more is asked, and so nothing more is planned."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__()
-        self.reason = reason
-
-    def read(self, host: Host, part: Part[T]) -> T | Unread:
-        return Unread(self.reason)
 
 
 def ready_part() -> Part[Readiness]:
     """What `ready` reads; for the survey."""
     return readiness()
-
-
-def client_address() -> str | None:
-    """The address from which this run reaches the machine, as SSH shows it there; None where it cannot be known."""
-    state = read(readiness())
-    return None if isinstance(state, Unread) else state.client
 
 
 @operation()
@@ -51,7 +32,6 @@ def ready(release: str) -> Generator[PyinfraCommand, None, None]:
     if isinstance(state, Readiness):
         why = "; ".join(refusals(state, release)) or None
     if why:
-        knowledge().reader = Closed("the machine was refused")
         yield refuse(f"{why}. Nothing was changed on this machine.")
         return
     if isinstance(state, Readiness):

@@ -12,7 +12,6 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
 from operations.engine import Commands, knowledge, record
-from operations.readiness import Closed
 from recettes.change import Change
 
 
@@ -30,6 +29,6 @@ class Made(PyinfraCommand):
 @operation()
 def secrets_made(names: Sequence[str]) -> Commands:
     """These random secrets were missing when the run began: a run has made them, a dry run says that it would."""
-    if names and not isinstance(knowledge().reader, Closed):
+    if names and not knowledge().refused:
         record([Change("secrets", name, "make", "random") for name in names])
         yield Made()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, cast
+from typing import Any
 
 from paramiko import Channel
 from pyinfra.api.command import PyinfraCommand, StringCommand
@@ -11,12 +11,12 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.connectors.ssh import SSHConnector
-from pyinfra.connectors.util import make_unix_command_for_host
 
 from facts.sshd import sshd_state
 from facts.survey import Unread
+from operations.channel import begin
 from operations.engine import Script, bring, read, refuse
-from operations.trial import TROUBLE, OnTrial, as_whom, say
+from operations.trial import TROUBLE, OnTrial, say
 from recettes.sshd import STAGED, UNIT, plan_sshd, restarts, sshd_trial, stage_script
 
 _LOGIN_SECONDS = 10
@@ -52,13 +52,14 @@ class StagedLogin(PyinfraCommand):
         return "StagedLogin()"
 
     def execute(self, state: State, host: Host, connector_arguments: Any) -> bool:
-        transport = cast(SSHConnector, host.connector).client.get_transport()  # type: ignore[union-attr]
-        if transport is None:
+        command = StringCommand("/usr/sbin/sshd", "-i", "-f", STAGED)
+        try:
+            channel = begin(state, host, command, connector_arguments, _LOGIN_SECONDS)
+        except TROUBLE:
+            channel = None
+        if channel is None:
             say(host, "the connection is gone; sshd was not touched")
             return False
-        command = StringCommand("/usr/sbin/sshd", "-i", "-f", STAGED)
-        channel = transport.open_session(timeout=_LOGIN_SECONDS)
-        channel.exec_command(make_unix_command_for_host(state, host, command, **as_whom(connector_arguments)).get_raw_value())
         staged = _Through(state, host, channel)
         try:
             staged.connect()
@@ -71,7 +72,7 @@ class StagedLogin(PyinfraCommand):
                 staged.client.close()
             channel.close()
         if not ok:
-            login = transport.get_username()
+            login = channel.get_transport().get_username()
             say(
                 host, f"refused: with the new sshd configuration {login} could not log in any more ({why}). sshd was not touched."
             )

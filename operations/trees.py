@@ -35,6 +35,6 @@ def differing(actual: FileTable, wanted: Tree) -> list[Change]:
     """The plan, with diffs."""
     changes: Sequence[Change] = plan_tree(actual, wanted)
     files = wanted.wanted()
-    shown = [change.item for change in changes if shows_content(change, files)]
+    shown = [change.item for change in changes if shows_content(change, actual, files)]
     before = read(file_contents(shown)) if shown else {}
     return with_diffs(changes, {} if isinstance(before, Unread) else before, files)

@@ -15,6 +15,7 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from operations.channel import as_whom
 from recettes.shell import whole
 from recettes.trials import Trial, begin_script, keep_script
 
@@ -24,7 +25,6 @@ logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 SECONDS = "RECETTES_TRIAL_SECONDS"  # after how many seconds what was before returns
 _DEFAULT_SECONDS = 60
 _MARGIN_SECONDS = 5
-_HOW = ("_stdin", "_timeout", "_get_pty", "_success_exit_codes")
 # How pyinfra and paramiko say that a connection does not come about, or ends.
 TROUBLE = (ConnectError, SSHException, OSError, EOFError)
 
@@ -75,11 +75,6 @@ class OnTrial(PyinfraCommand):
             say(host, f"the {self.trial.name} of before is back: a new connection comes in")
         except TROUBLE as error:
             say(host, f"no connection comes in now either ({_words(error)}): look at the network, then at the machine's console")
-
-
-def as_whom(connector_arguments: Any) -> dict[str, Any]:
-    """Of an operation's arguments those that say as whom a command runs, not how."""
-    return {key: value for key, value in connector_arguments.items() if key not in _HOW}
 
 
 def prove(state: State, host: Host, script: str, arguments: dict[str, Any], seconds: float) -> bool:

@@ -6,15 +6,18 @@ import tempfile
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO
 
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
-from pyinfra.connectors.util import make_unix_command_for_host
 
+from operations.channel import begin
 from recettes.contents.cache import cache_folder, sha256_of
 from recettes.contents.entries import BLOCK
 from recettes.shell import quote
+
+_OPEN_SECONDS = 20.0
 
 
 class Upload(PyinfraCommand):
@@ -61,15 +64,12 @@ def _script(path: str, digest: str) -> str:
 
 def _send(state: State, host: Host, script: str, file: IO[bytes], arguments: Any) -> str | None:
     """None, or what went wrong."""
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client else None
-    if transport is None:
+    try:
+        channel = begin(state, host, StringCommand("sh", "-c", QuoteString(script)), arguments, _OPEN_SECONDS)
+    except (SSHException, OSError, EOFError) as error:
+        return str(error) or type(error).__name__
+    if channel is None:
         return "the machine is not reached over SSH"
-    command = make_unix_command_for_host(
-        state, host, StringCommand("sh", "-c", QuoteString(script)), **{k: v for k, v in arguments.items() if k not in _CONTROL}
-    )
-    channel = transport.open_session()
-    channel.exec_command(command.get_raw_value())
     try:
         while block := file.read(BLOCK):
             channel.sendall(block)
@@ -80,7 +80,3 @@ def _send(state: State, host: Host, script: str, file: IO[bytes], arguments: Any
     status = channel.recv_exit_status()
     channel.close()
     return None if status == 0 else said or f"exit status {status}"
-
-
-# Arguments of a run that say how a command is run, not as whom.
-_CONTROL = {"_stdin", "_timeout", "_get_pty", "_success_exit_codes"}

@@ -15,9 +15,8 @@ from recettes.recipes import ROOT
 from recettes.shell import quote, words
 from recettes.units import Unit
 
-# https://letsencrypt.org/docs/client-options/ and https://letsencrypt.org/docs/staging-environment/
+# https://letsencrypt.org/docs/client-options/
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 
 # nginx serves what is below it as CHALLENGES of every site, on port 80 and without redirecting.
 WEBROOT = "/var/lib/recettes/acme"

@@ -42,11 +42,12 @@ def sweep(path: Path) -> None:
 
 
 @contextmanager
-def locked(lock: Path, patience: float = PATIENCE) -> Iterator[None]:
+def locked(lock: Path, patience: float | None = None) -> Iterator[None]:
     """Hold `lock` alone, among threads and processes; the system frees it when its holder dies.
 
-    Raises TimeoutError after `patience` seconds.
+    Raises TimeoutError after `patience` seconds (30).
     """
+    patience = PATIENCE if patience is None else patience
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + patience

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ FOLDER = "RECETTES_ESTATES"
 MACHINES = "machines.toml"
 GROUPS = ("web", "xmldb", "apps", "images", "sandbox", "hpc")
 _KEYS = {"address", "groups", "user", "private_address", "port"}
+# What may stand where the value goes: in a file of SSH, in the firewall's rules, in the machines' list of names.
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 
 
 class EstateError(Exception):
@@ -93,6 +98,14 @@ def read_estate(folder: Path) -> Estate:
         other = addresses.setdefault(f"{machine.address}:{machine.port}", machine.name)
         if other != machine.name:
             raise EstateError(f"{listing}: {machine.name} and {other} have the same address {machine.address}.")
+    for machine in machines.values():
+        try:
+            ip_address(machine.inner)
+        except ValueError:
+            raise EstateError(
+                f"{listing}: [{machine.name}] private_address: is needed, an IP address: {machine.inner} is none, and the other "
+                "machines' firewalls know this one by its address only."
+            ) from None
     return Estate(folder.name, folder, machines)
 
 
@@ -104,6 +117,14 @@ def _machine(listing: Path, name: str, entry: Any) -> Machine:
     for key in ("address", "groups"):
         if key not in entry:
             raise EstateError(f"{listing}: [{name}] {key}: is missing.")
+    if not _NAME.fullmatch(name):
+        raise EstateError(f"{listing}: [{name}]: is no name of a machine: lower-case letters, digits and hyphens only.")
+    for key in ("address", "private_address", "user"):
+        if key in entry and not (isinstance(entry[key], str) and _WORD.fullmatch(entry[key])):
+            raise EstateError(f"{listing}: [{name}] {key}: is {entry[key]!r}; it is one word in quotes, without spaces.")
+    port = entry.get("port", 22)
+    if not isinstance(port, int) or not 0 < port < 65536:
+        raise EstateError(f"{listing}: [{name}] port: is {port!r}; it is a number between 1 and 65535, without quotes.")
     groups = entry["groups"]
     if not isinstance(groups, list) or not groups or not set(groups) <= set(GROUPS):
         raise EstateError(f"{listing}: [{name}] groups: is {groups!r}; it is a list of one or more of {', '.join(GROUPS)}.")

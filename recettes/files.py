@@ -106,10 +106,12 @@ def describe(want: File) -> str:
     )
 
 
-def shows_content(change: Change, wanted: Mapping[str, File]) -> bool:
-    """Whether the old content is worth reading for a diff."""
+def shows_content(change: Change, actual: FileTable, wanted: Mapping[str, File]) -> bool:
+    """Whether the old content may be read for a diff: not of a secret, nor what somebody else wrote for few eyes."""
     want = wanted.get(change.item)
-    return change.action in ("change", "replace") and want is not None and want.kind == "f" and not want.secret
+    if change.action != "change" or want is None or want.kind != "f" or want.secret:
+        return False
+    return change.item in actual.managed or bool(actual.states[change.item].mode & 0o004)
 
 
 def with_diffs(changes: Sequence[Change], before: Mapping[str, bytes], wanted: Mapping[str, File]) -> list[Change]:
@@ -122,6 +124,8 @@ def _with_diff(change: Change, before: bytes | None, want: File | None) -> Chang
         return change
     if want.secret:
         return replace(change, diff=("differs (the content is secret)",))
+    if before is None and change.action == "change":
+        return replace(change, diff=("differs (what is there is not shown: it is large, or not for all to read)",))
     return replace(change, diff=text_diff(change.item, before or b"", want.content))
 
 
@@ -146,6 +150,7 @@ def files_script(changes: Sequence[Change], wanted: Mapping[str, File]) -> str:
     if staged:
         lines.append(write(STAGING, _lines(staged)))
         lines.append(f"trap 'xargs -r -d \"\\n\" rm -f -- <{STAGING}; rm -f {STAGING}' EXIT")
+    lines += [_FOLDER] if any(want.kind == "d" for want in make.values()) else []
     lines += [_stage(path, want, by_path[path].action) for path, want in make.items()]
     if staged:
         contents = [path + _NEW for path, want in make.items() if want.kind == "f" and by_path[path].action != "own"]
@@ -164,11 +169,24 @@ def _parent(path: str) -> str:
     return path.rsplit("/", 1)[0] or "/"
 
 
+# folder PATH OWNER MODE. The folder above may be a service's own, and code of its account put a link in this one's place at any
+# time: what was entered is what changes, and nothing when that is elsewhere.
+_FOLDER = r"""folder() (
+  ( umask 022; mkdir -p -- "$1" )
+  cd -P -- "${1%/*}/"
+  above=$(pwd -P)
+  cd -P -- "$1"
+  [ "$(pwd -P)" = "${above%/}/${1##*/}" ] || { echo "$1 leads to $(pwd -P) now; nothing was changed there" >&2; exit 1; }
+  chown "$2" .
+  chmod "$3" .
+)"""
+
+
 def _stage(path: str, want: File, action: str) -> str:
     owner = f"{want.owner}:{want.group}"
     if want.kind == "d":
         clear = f"rm -f -- {quote(path)}\n" if action == "replace" else ""
-        return clear + f"( umask 022; mkdir -p {quote(path)} ); chown {owner} {quote(path)}; chmod {want.mode:o} {quote(path)}"
+        return clear + f"folder {quote(path)} {owner} {want.mode:o}"
     if action == "own":
         return f"chown -h {owner} {quote(path)}" + ("" if want.kind == "l" else f"; chmod {want.mode:o} {quote(path)}")
     new = path + _NEW

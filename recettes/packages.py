@@ -19,7 +19,8 @@ _LISTS_MINUTES = 180
 @dataclass(frozen=True)
 class PackageTable:
     """`whole` are installed packages, as name and name:architecture, and the names that they provide. `broken` are half
-    installed ones; `interrupted` says that dpkg itself was. `automatic` are those that autoremove may take away again."""
+    installed ones; `interrupted` says that dpkg was, or an installation of ours. `automatic` are those that autoremove may take
+    away again."""
 
     whole: frozenset[str]
     broken: tuple[str, ...] = ()

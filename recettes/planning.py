@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from recettes.estate import GROUPS, Estate, EstateError, chosen, read_estate
 from recettes.recipes import ROOT
@@ -49,9 +50,17 @@ class Plan:
         return SOME if self.changes else NONE
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's own status for a mistake, 2, says here that something would change."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(ERROR, f"{self.prog}: {message}\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 nothing would change, 2 something would, 1 the plan could not be made whole."""
-    parser = argparse.ArgumentParser(prog="bin/plan", description="What would change on the machines; nothing is changed.")
+    parser = _Parser(prog="bin/plan", description="What would change on the machines; nothing is changed.")
     parser.add_argument("deploy", nargs="?", default="lab", help="base, lab or a group (%(default)s)")
     parser.add_argument("--limit", action="append", default=[], metavar="MACHINE", help="only this machine")
     parser.add_argument("--json", action="store_true", help="for machines: one object")
@@ -67,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EstateError as error:
         print(error, file=sys.stderr)
         return ERROR
+    if unknown := sorted(set(asked.limit) - estate.machines.keys()):
+        parser.error(f"there is no machine {', '.join(unknown)}; there are {', '.join(sorted(estate.machines))}")
     plan = make(estate, deploy, asked.limit)
     print(as_json(plan) if asked.json else as_text(plan, diffs=not asked.brief))
     return plan.status

@@ -18,8 +18,8 @@ _SKEW_SECONDS = 60
 @dataclass(frozen=True)
 class Readiness:
     """`distribution` and `release` as /etc/os-release says (debian, trixie). `free`: bytes by folder. `skew`: seconds that the
-    machine's clock is ahead of the controller's. `client`: the address from which SSH sees this run come, None without SSH.
-    `leftovers`: paths that a run which died has staged. `failed`: units that failed."""
+    machine's clock is ahead of the controller's. `leftovers`: paths that a run which died has staged. `failed`: units that
+    failed."""
 
     distribution: str
     release: str
@@ -28,7 +28,6 @@ class Readiness:
     root: bool
     free: Mapping[str, int]
     skew: float
-    client: str | None
     leftovers: tuple[str, ...] = ()
     reboot: bool = False
     failed: tuple[str, ...] = ()

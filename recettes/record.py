@@ -32,7 +32,7 @@ class Record:
 
 def append(file: Path, records: list[Record]) -> None:
     with file.open("a", encoding="utf-8") as stream:
-        stream.write("".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records))
+        stream.write("".join(json.dumps(record.to_json()) + "\n" for record in records))
 
 
 def read_records(file: Path) -> list[Record]:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from recettes import firewall, sshd
 from recettes.accounts import Account
+from recettes.authority import CertificateError
 from recettes.blueprint import Blueprint
 from recettes.declarations.base import DeclarationError
 from recettes.estate import EstateError
 from recettes.files import File, describe, text
 from recettes.lab import LabView, load
 from recettes.roles import blueprint_of, rules_of, sshd_config_of
+from recettes.secrets import SecretsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,12 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         lab = load()
-    except (EstateError, DeclarationError) as error:
+        machines = {name: (blueprint_of(lab, name), _on_trial(lab, name)) for name in lab.estate.machines}
+    except (EstateError, DeclarationError, SecretsError, CertificateError) as error:
         print(error, file=sys.stderr)
         return 1
-    for name in lab.estate.machines:
-        _machine(folder / name, blueprint_of(lab, name), _on_trial(lab, name))
-    print(f"{len(lab.estate.machines)} machines written below {folder}")
+    for name, (blueprint, on_trial) in machines.items():
+        _machine(folder / name, blueprint, on_trial)
+    print(f"{len(machines)} machines written below {folder}")
     return 0
 
 

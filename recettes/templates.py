@@ -16,13 +16,18 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
+def environment(**differing: Any) -> Environment:
+    """Jinja as configuration files need it; `differing` are options of its own for a kind of file."""
+    usual = {
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+        "autoescape": False,  # configuration files, no HTML
+    }
+    return Environment(loader=FileSystemLoader(TEMPLATES), **{**usual, **differing})  # noqa: S701  see above
+
+
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  configuration files, no HTML
-    )
+    return environment()

@@ -12,7 +12,7 @@ from recettes.shell import SWAP, quote, words, write
 
 @dataclass(frozen=True)
 class Tree:
-    """A folder that is ours alone: `files` (paths relative to `root`) are all there is in it.
+    """A folder that is ours alone: `files` (paths relative to `root`) are all there is in it. Without any it is not there.
 
     `check` is a shell command that gets the staged folder as $1 and fails, with words, when the service would not take it.
     Files in it may refer to each other by relative paths only, or the check would read the live ones.
@@ -28,6 +28,8 @@ class Tree:
 
     def wanted(self) -> dict[str, File]:
         """By absolute path, the root and the folders between included."""
+        if not self.files:
+            return {}
         below = {f"{self.root}/{name}": file for name, file in self.files.items()}
         folders = {parent: File(None, "root", self.group, self.mode) for path in below for parent in _parents(path, self.root)}
         return {self.root: File(None, self.owner, self.group, self.mode), **folders, **below}
@@ -55,6 +57,8 @@ def plan_tree(actual: FileTable, tree: Tree) -> list[Change]:
 
 def tree_script(tree: Tree) -> str:
     """The whole tree staged as ROOT.recettes-new, checked, and exchanged with the live one in one step."""
+    if not tree.files:
+        return f"rm -rf -- {quote(tree.root)}"
     new = tree.root + ".recettes-new"
     lines = [SWAP, "umask 077", f"rm -rf -- {quote(new)}", f"trap 'rm -rf -- {quote(new)}' EXIT"]
     staged = {new + path.removeprefix(tree.root): want for path, want in sorted(tree.wanted().items())}

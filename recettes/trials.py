@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from recettes.shell import quote, write
 
 TRIALS = "/run/recettes/trial"
+WAY_BACK = "recettes-undo-"  # the names of the units that take a trial back begin so
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Trial:
 
     @property
     def unit(self) -> str:
-        return f"recettes-undo-{self.name}"
+        return f"{WAY_BACK}{self.name}"
 
 
 def begin_script(trial: Trial, seconds: int) -> str:

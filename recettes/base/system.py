@@ -11,8 +11,8 @@ SYSCTL = "/etc/sysctl.d/60-recettes.conf"
 JOURNALD = "/etc/systemd/journald.conf.d/60-recettes.conf"
 
 TOOLS = {"git", "vim", "tmux", "htop", "curl", "rsync", "jq", "less", "man-db", "ca-certificates", "logrotate"}
-# A password set by hand is a strong one, everybody's temporary files are their own, an upgrade by hand tells what it changes, and a
-# package's files can be compared with it.
+# A password set by hand is a strong one, a person's temporary files are seen by nobody else, an upgrade by hand tells what it
+# changes, and a package's files can be compared with it.
 CARE = {"libpam-passwdqc", "libpam-tmpdir", "apt-listchanges", "debsums"}
 
 

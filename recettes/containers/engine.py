@@ -31,10 +31,11 @@ def engine() -> DockerClient:
     """The engine of this computer, started if need be. ContainersError says what to do where that is impossible."""
     client, reason = _answering()
     if client is None:
+        _may_start(reason)
         with locked(cache_folder() / "engine.lock", START_SECONDS):  # of two commands at once, one starts it
             client, reason = _answering()
             if client is None:
-                _start(reason)
+                _start()
                 client, reason = _answering()
     if client is None:
         raise ContainersError(f"The Docker engine was started but does not answer: {reason}. See {LOG_FILE}.")
@@ -62,7 +63,7 @@ def _answering() -> tuple[DockerClient | None, str]:
     return client, ""
 
 
-def _start(reason: str) -> None:
+def _may_start(reason: str) -> None:
     if host := os.environ.get("DOCKER_HOST"):
         raise ContainersError(
             f"No Docker engine answers at DOCKER_HOST={host}: {reason}. Start it, or unset DOCKER_HOST. Nothing was made."
@@ -73,6 +74,9 @@ def _start(reason: str) -> None:
             "a member of group docker, or run this as root: Debian's docker.io is then installed "
             "and started. Container machines need Linux. Nothing was made."
         )
+
+
+def _start() -> None:
     if shutil.which("dockerd") is None:
         if shutil.which("apt-get") is None:
             raise ContainersError("No Docker engine here, and no apt to install one: install Docker. Nothing was made.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 _HERE = str(Path(__file__).resolve().parent.parent)
 
@@ -119,13 +120,28 @@ def _sentence(problem: Any, model: type[Declaration], data: dict[str, Any]) -> s
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
+
+def written_as(pattern: str, problem: str) -> AfterValidator:
+    """Text of which the whole is like the regular expression; `problem` says in words what is allowed."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(problem)
+        return value
+
+    return AfterValidator(check)
+
+
 # A name of ours for a project, site, machine: also a Unix account, a folder and a unit.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Name = Annotated[
+    str,
+    written_as(
+        r"[a-z][a-z0-9-]{0,30}", "is not a name: a lower-case letter, then up to 30 lower-case letters (a-z), digits and hyphens"
+    ),
+]
 
 
 def _hostname(value: str) -> str:
-    import re
-
     if len(value) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})+", value):
         raise ValueError("is not a full host name such as www.example.org (lower case, no spaces, accents as xn--…)")
     return value

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator
 
-from recettes.declarations.base import Declaration, wrong
+from recettes.declarations.base import Declaration, written_as, wrong
 
 WORLD = "world"
 ADMINISTRATORS = "administrators"
@@ -79,7 +79,7 @@ class Flow(Declaration):
     to: str
     port: Annotated[int | str, BeforeValidator(_port)]
     protocol: Literal["tcp", "udp"] = "tcp"
-    why: Annotated[str, StringConstraints(pattern=r'^[^"\\\n]+$')]
+    why: Annotated[str, written_as(r'[^"\\\n]+', 'is not one line of text without " and \\')]
 
     @property
     def ports(self) -> tuple[int, int]:

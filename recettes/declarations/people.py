@@ -7,9 +7,9 @@ import binascii
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator
 
-from recettes.declarations.base import Declaration, Name
+from recettes.declarations.base import Declaration, Name, written_as
 
 RSA_BITS = 3072  # NIST SP 800-57 part 1: the length that is good beyond 2030
 _KINDS = {
@@ -27,7 +27,9 @@ _TAKEN = {
     "irc", "nobody", "sshd", "messagebus", "debian", "postgres", "mysql", "msmtp", "systemd-network", "systemd-timesync",
 }  # fmt: skip
 
-EMail = Annotated[str, StringConstraints(pattern=r"^[^@\s\"'<>,;]+@[^@\s\"'<>,;]+\.[^@\s\"'<>,;]+$")]
+EMail = Annotated[
+    str, written_as(r"[^@\s\"'<>,;]+@[^@\s\"'<>,;]+\.[^@\s\"'<>,;]+", "is not an e-mail address such as ada@example.org")
+]
 
 
 def _public_key(line: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from recettes.declarations.base import Declaration, Hostname
+from recettes.declarations.base import Declaration, Hostname, written_as
 from recettes.declarations.people import EMail, at_least_one
 
 # Name of its password among the estate's secrets; only asked for where `user` is declared.
@@ -30,7 +30,7 @@ class MailRelay(Declaration):
 
     host: Hostname | Annotated[str, AfterValidator(_address)]
     port: Annotated[int, Field(ge=1, le=65535)] = 587
-    user: Annotated[str, StringConstraints(pattern=r'^[^\s"]+$')] | None = None
+    user: Annotated[str, written_as(r'[^\s"]+', 'is not one word without "')] | None = None
     sender: EMail
     to: Annotated[tuple[EMail, ...], AfterValidator(at_least_one)]
     tls: Literal["starttls", "tls", "none"] = "starttls"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-from recettes.declarations.base import Declaration
+from recettes.declarations.base import Declaration, written_as
 
 
 def _inside(value: str) -> str:
@@ -43,7 +43,7 @@ class Archive(Declaration):
     """A tar archive (plain, gz, bz2, xz) or a zip. `strip` leaves out the one folder that everything in it lies in."""
 
     path: Annotated[str, StringConstraints(min_length=1)]
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, written_as(r"[0-9a-f]{64}", "is not a SHA-256: the 64 digits that `sha256sum FILE` prints")]
     strip: bool = False
 
 

@@ -62,6 +62,17 @@ def _web(lab: LabView) -> Blueprint:
     )
 
 
+def check_secrets(lab: LabView) -> None:
+    """Raise SecretsError or CertificateError where a secret is missing, or no good, that no run makes."""
+    sites = lab.wishes.sites if lab.estate.of_group("web") else ()
+    if any((site.issuer or lab.wishes.lab.issuer) == "local" for site in sites) or secret_names(sites):
+        lab.vault.entries()
+    if sites:
+        certificates_of(lab)
+    if lab.wishes.lab.relay and lab.wishes.lab.relay.user:
+        lab.vault.get(RELAY_SECRET)
+
+
 def secrets_of(lab: LabView, name: str) -> list[str]:
     """The random secrets that the machine needs."""
     return secret_names(lab.wishes.sites) if "web" in lab.machine(name).groups else []
@@ -81,7 +92,8 @@ def rules_of(lab: LabView, name: str) -> Rules:
 def sshd_config_of(lab: LabView, name: str) -> str:
     """Of the machine's SSH server; through the web machine one goes on to the others."""
     machine = lab.machine(name)
-    return sshd_config(login=machine.user, jump="web" in machine.groups, port=machine.port)
+    exempt = lab.wishes.lab.administrator_networks
+    return sshd_config(login=machine.user, jump="web" in machine.groups, port=machine.port, exempt=exempt)
 
 
 def identity_of(lab: LabView, name: str) -> dict[str, object]:

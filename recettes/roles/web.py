@@ -79,4 +79,4 @@ def _php(sites: Sequence[PhpSite]) -> Blueprint:
 
 def _no_php() -> Blueprint:
     """FPM refuses to start without a pool, so it is not to run."""
-    return Blueprint(units={names.PHP_UNIT: Unit(wanted=False)})
+    return Blueprint(trees={names.PHP_ROOT: php_tree([])}, units={names.PHP_UNIT: Unit(wanted=False)})

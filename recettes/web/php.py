@@ -25,7 +25,9 @@ def php_packages(sites: Sequence[PhpSite]) -> frozenset[str]:
 
 
 def php_tree(sites: Sequence[PhpSite]) -> Tree:
-    """/etc/recettes/php: FPM itself, and a pool for each site. FPM refuses to start without any."""
+    """/etc/recettes/php: FPM itself, and a pool for each site; nothing without any, with which FPM would not start."""
+    if not sites:
+        return Tree("php", names.PHP_ROOT, {}, CHECK)
     extensions = sorted({extension for site in sites for extension in site.extensions})
     files = {"php-fpm.conf": text(render("php/php-fpm.conf.j2", extensions=extensions))}
     for site in sites:

@@ -6,9 +6,9 @@ import re
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
-from recettes.templates import TEMPLATES
+from recettes.templates import environment
 
 # What neither nginx nor PHP-FPM gives a meaning to; anything else has to be quoted.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,~*\[\]= -]*")
@@ -48,19 +48,11 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        finalize=_plain,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  configuration, not HTML; see _plain
-    )
-    environment.filters["q"] = nginx_quote
-    return environment
+    made = environment(finalize=_plain)
+    made.filters["q"] = nginx_quote
+    return made
 
 
 @cache
 def _pages() -> Environment:
-    return Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True)
+    return environment(autoescape=True)

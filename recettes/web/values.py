@@ -6,7 +6,9 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator
+
+from recettes.declarations.base import written_as
 
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")  # RFC 9110, 5.1, without what no registered field name has
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
@@ -68,6 +70,12 @@ HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Url = Annotated[str, AfterValidator(_url)]
 Maintenance = Annotated[bool | str, AfterValidator(_sentence)]
-Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[kmg]$")]  # 20m: as nginx counts, 1k is 1024 bytes
-User = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,30}$")]
-Extension = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]  # of PHP
+# As nginx counts: 1k is 1024 bytes.
+Size = Annotated[str, written_as(r"[1-9][0-9]{0,4}[kmg]", 'is not a size such as "20m": a number up to 99999, then k, m or g')]
+User = Annotated[
+    str,
+    written_as(
+        r"[a-z][a-z0-9._-]{0,30}", "is not a user's name: a lower-case letter, then up to 30 lower-case letters, digits and . _ -"
+    ),
+]
+Extension = Annotated[str, written_as(r"[a-z][a-z0-9-]{0,30}", 'is not an extension of PHP such as "gd", as in php8.4-gd')]

@@ -17,7 +17,7 @@ TOOLS = ("nmap", "testssl.sh", "bsdextrautils")
 
 
 class Scanner:
-    """`run` runs sh there: at another address of the machine's network, or with `here` at this computer's, the administrator's."""
+    """`run` runs bash there: at an address of the machine's network, or with `here` at this computer's, the administrator's."""
 
     def __init__(self, client: DockerClient, kept: str, machine: Machine, labels: dict[str, str]) -> None:
         self._client = client
@@ -26,7 +26,7 @@ class Scanner:
         self._labels = labels
 
     def run(self, script: str, *, here: bool = False, given: Path | None = None) -> str:
-        """Standard output. `given` is a folder seen as /given. Raises docker.errors.ContainerError at an exit status other than 0."""
+        """Standard output. `given` is a folder seen as /given. ContainerError at an exit status other than 0."""
         printed = self._client.containers.run(
             self._image,
             ["-c", script],

@@ -14,10 +14,9 @@ from tests.alone import Alone
 
 pytestmark = pytest.mark.containers
 
-READY = "from operations.readiness import client_address, ready\nready(name='Ready', release='trixie')\n"
+READY = "from operations.readiness import ready\nready(name='Ready', release='trixie')\n"
 # What would come after, were the machine ready.
 AFTER = READY + "from operations.packages import packages\npackages(name='Packages', wanted=frozenset({'sl'}))\n"
-CLIENT = READY + "print('client is', client_address())\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +34,6 @@ def machine(alone: Alone) -> Machine:
 def test_a_good_machine_is_ready_by_sudo_and_as_root(alone: Alone) -> None:
     assert alone.converge(READY) == []
     assert replace(alone, user="root").converge(READY) == []
-
-
-@pytest.mark.parametrize("user", ["debian", "root"])
-def test_the_address_of_the_administrator_is_the_one_that_ssh_shows(alone: Alone, machine: Machine, user: str) -> None:
-    """The containers' network has its gateway, this computer, at .1."""
-    gateway = machine.address.rpartition(".")[0] + ".1"
-    assert f"client is {gateway}" in replace(alone, user=user).dry(CLIENT).output
 
 
 def test_another_release_is_refused_and_nothing_is_planned_after_that(alone: Alone, machine: Machine) -> None:

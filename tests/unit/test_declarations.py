@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from recettes.declarations.base import DeclarationError
 from recettes.gather import Wishes, gather
+from recettes.recipes import ROOT
 
 LAB = """
 from recettes.declarations.lab import Lab
@@ -86,3 +88,19 @@ def test_a_flow_that_opens_more_than_80_and_443_to_the_world_is_refused_by_name(
     said = mistakes(tmp_path, lab.replace("contact=", 'flows=(Flow(source="world", to="xmldb", port=1984, why="w"),), contact='))
     assert "1984" in said
     assert "Flow" in said
+
+
+def test_what_a_name_may_be_is_said_in_words(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, one='RedirectSite(name="My Site", host="a.lab.test", to="https://b.test/"),')
+    assert "RedirectSite.name: is not a name: a lower-case letter, then up to 30 lower-case letters" in said
+    assert "(it is 'My Site')" in said
+    assert "pattern" not in said
+
+
+@pytest.mark.parametrize("page", ["README.md", "LISEZMOI.md"])
+def test_the_example_of_the_first_page_is_a_good_declaration(tmp_path: Path, page: str) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "projects").mkdir()
+    (tmp_path / "lab.py").write_text(LAB)
+    (tmp_path / "projects" / "example.py").write_text(example)
+    assert [site.name for site in gather(tmp_path).sites] == ["letters" if page == "README.md" else "lettres"]

@@ -37,6 +37,10 @@ def test_before_bin_try_one_sentence_says_to_run_it(tmp_path: Path) -> None:
         ('[web]\naddress = "a"\ngroups = ["wbe"]', r"\[web\] groups: is \['wbe'\]; it is a list of one or more of web"),
         ('[web]\naddress = "a"\ngroups = ["web"]\nadress = "b"', r"\[web\] adress: is not known; known are address"),
         ('[a]\naddress = "a"\ngroups = ["web"]\n[b]\naddress = "a"\ngroups = ["apps"]', "b and a have the same address"),
+        ('[web]\naddress = "web.example.org"\ngroups = ["web"]', r"\[web\] private_address: is needed, an IP address"),
+        ('[web]\naddress = "192.0.2.1"\ngroups = ["web"]\nport = "22"', r"\[web\] port: is '22'; it is a number"),
+        ('[web]\naddress = "192.0.2.1"\ngroups = ["web"]\nuser = "a b"', r"\[web\] user: is 'a b'; it is one word"),
+        ('["../web"]\naddress = "192.0.2.1"\ngroups = ["web"]', "is no name of a machine"),
         ("[web", "machines.toml"),
     ],
 )

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import pytest
 from facts.files import file_contents, file_states
 from facts.survey import Part, Unread, survey_script, understand
 from recettes import files as files_module
-from recettes.files import File, FileTable, files_script, plan_files, with_diffs
+from recettes.files import File, FileTable, files_script, plan_files, shows_content, with_diffs
 from recettes.shell import whole
 
 T = TypeVar("T")
@@ -119,10 +120,40 @@ def test_a_failure_while_writing_leaves_everything_as_it_was(tmp_path: Path) -> 
     assert not list(tmp_path.rglob("*.recettes-new"))
 
 
+def test_a_link_that_takes_a_folders_place_while_a_run_is_under_way_is_not_followed(tmp_path: Path) -> None:
+    """The folder above may belong to a service, whose code could so have root give it any folder of the machine."""
+    elsewhere, place = tmp_path / "elsewhere", tmp_path / "state" / "tmp"
+    elsewhere.mkdir(mode=0o755)
+    wanted = {str(place): mine(None, 0o700)}
+    apply(wanted)
+    place.chmod(0o755)
+    changes = plan_files(read(wanted), wanted)
+    place.rmdir()
+    place.symlink_to(elsewhere)
+    run = subprocess.run(["sh", "-s"], input=whole(files_script(changes, wanted)), capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert f"{place} leads to {elsewhere} now" in run.stderr
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_path_that_may_not_be_looked_at_is_unread_and_not_absent() -> None:
     if os.getuid() == 0:
         pytest.skip("root may look at everything")
     assert isinstance(ask(file_states(["/root/x"])), Unread)
+
+
+def test_what_somebody_wrote_for_few_eyes_is_in_no_diff(tmp_path: Path) -> None:
+    place = tmp_path / "msmtprc"
+    place.write_text("password hunter2\n")
+    wanted = {str(place): mine(b"ours\n", 0o600)}
+    for mode, shown in ((0o600, False), (0o644, True)):
+        place.chmod(mode)
+        actual = read(wanted)
+        (change,) = plan_files(actual, wanted)
+        assert shows_content(change, actual, wanted) is shown
+        assert shows_content(change, replace(actual, managed=frozenset(wanted)), wanted)
+    (told,) = with_diffs([change], {}, wanted)
+    assert told.diff == ("differs (what is there is not shown: it is large, or not for all to read)",)
 
 
 def test_diffs_show_what_changes_and_never_a_secret(tmp_path: Path) -> None:

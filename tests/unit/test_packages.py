@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facts.packages import package_table
-from recettes.packages import PackageTable, packages_script, plan_packages
+from recettes.packages import ENABLED_BEFORE, PackageTable, packages_script, plan_packages
 
 
 def table(*lines: str) -> PackageTable:
@@ -37,7 +37,8 @@ def test_a_package_on_hold_is_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["P iU |nginx|amd64|", "P iF |nginx|amd64|", "P iHR|nginx|amd64|", "P iW |nginx|amd64|", "I 0001"]
+    "line",
+    ["P iU |nginx|amd64|", "P iF |nginx|amd64|", "P iHR|nginx|amd64|", "P iW |nginx|amd64|", "I 0001", f"I {ENABLED_BEFORE}"],
 )
 def test_what_an_interrupted_apt_left_is_finished_first(line: str) -> None:
     assert planned(table(line), "git") == [("finish", "dpkg"), ("install", "git")]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from recettes.declarations.sites import PhpSite, StaticSite
 from recettes.declarations.sources import Folder
-from recettes.files import File
+from recettes.files import File, FileState, FileTable
 from recettes.roles.web import web
+from recettes.trees import plan_tree
 from recettes.web.names import PHP_ROOT
 from recettes.web.php import php_accounts, php_folders, php_packages, php_tree
 from recettes.web.vhost import Front
@@ -80,4 +81,6 @@ def test_the_folder_of_a_site_is_closed_to_other_sites() -> None:
 def test_the_last_php_site_takes_the_daemon_with_it() -> None:
     before, after = (web(sites, Front(), lambda name: None) for sites in ([OMEKA], []))
     assert before.units["php8.4-fpm.service"].wanted and not after.units["php8.4-fpm.service"].wanted
-    assert PHP_ROOT in before.trees and PHP_ROOT not in after.trees
+    pools = {path: FileState("f", "root", "root", 0o644) for path in before.trees[PHP_ROOT].wanted()}
+    planned = [(change.action, change.item) for change in plan_tree(FileTable(pools), after.trees[PHP_ROOT])]
+    assert planned == [("remove", PHP_ROOT)]

@@ -9,9 +9,7 @@ import pytest
 from recettes.files import STAGING
 from recettes.readiness import Readiness, plan_ready, ready_script, refusals, warnings
 
-GOOD = Readiness(
-    "debian", "trixie", "Debian GNU/Linux 13 (trixie)", "x86_64", True, {"/": 10**10, "/var": 10**10}, 0.3, "10.0.0.1"
-)
+GOOD = Readiness("debian", "trixie", "Debian GNU/Linux 13 (trixie)", "x86_64", True, {"/": 10**10, "/var": 10**10}, 0.3)
 
 
 def test_a_good_machine_is_neither_refused_nor_warned_about() -> None:
