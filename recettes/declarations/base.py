@@ -68,12 +68,23 @@ class Declaration(BaseModel):
             for problem in error.errors(include_url=False, include_context=False):
                 place = ".".join(str(step) for step in problem["loc"])
                 note(Mistake(file, line, f"{name}.{place}" if place else name, _sentence(problem, type(self), data)))
-            object.__setattr__(self, "__dict__", dict(data))
-            object.__setattr__(self, "__pydantic_fields_set__", set(data))
-            object.__setattr__(self, "__pydantic_extra__", None)
-            object.__setattr__(self, "__pydantic_private__", None)
+            self._stand_in(data)
+        except (AttributeError, TypeError):
+            if not _noted:
+                raise
+            self._stand_in(data)  # a check met a wrong part, which is noted already
         _places[id(self)] = (file, line)
         _kept.append(self)
+
+    def _stand_in(self, data: dict[str, Any]) -> None:
+        """So that the declarations around a wrong one can still be read."""
+        for name, value in (
+            ("__dict__", dict(data)),
+            ("__pydantic_fields_set__", set(data)),
+            ("__pydantic_extra__", None),
+            ("__pydantic_private__", None),
+        ):
+            object.__setattr__(self, name, value)
 
 
 _places: dict[int, tuple[str, int]] = {}
