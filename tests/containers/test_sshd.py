@@ -47,7 +47,10 @@ def estate() -> Iterator[ContainersEstate]:
 @pytest.fixture
 def web(estate: ContainersEstate) -> Machine:
     machine = estate.make()["web"]
-    machine.run(f"rm -rf {SAVED} {DROP_IN} {LIVE}; systemctl daemon-reload; systemctl restart ssh.service")
+    reset = machine.run(f"rm -rf {SAVED} {DROP_IN} {LIVE}; systemctl daemon-reload; systemctl restart ssh.service", check=False)
+    if reset.code:  # what the test before left in /run; shown, so that it can be understood
+        print(machine.run("journalctl --no-pager -u ssh.service -n 20; ls -R /run/systemd/system /run/recettes; ss -tlnp").out)
+        machine.reboot()
     machine.wait_ssh()
     return machine
 
