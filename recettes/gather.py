@@ -11,6 +11,7 @@ from recettes.declarations.base import Declaration, DeclarationError, Mistake, n
 from recettes.declarations.flows import Flow, check_flows
 from recettes.declarations.lab import Lab, Project
 from recettes.declarations.sites import Site, check_sites
+from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlUser, check_xmldb
 from recettes.estate import GROUPS
 
 
@@ -24,6 +25,22 @@ class Wishes:
     @property
     def sites(self) -> tuple[Site, ...]:
         return tuple(site for project in self.projects for site in project.sites)
+
+    @property
+    def xml_databases(self) -> tuple[XmlDatabase, ...]:
+        return tuple(database for project in self.projects for database in project.xml_databases)
+
+    @property
+    def xml_packages(self) -> tuple[XmlPackage, ...]:
+        return tuple(package for project in self.projects for package in project.xml_packages)
+
+    @property
+    def xml_apps(self) -> tuple[XmlApp, ...]:
+        return tuple(app for project in self.projects for app in project.xml_apps)
+
+    @property
+    def xml_users(self) -> tuple[XmlUser, ...]:
+        return tuple(user for project in self.projects for user in project.xml_users)
 
     @property
     def flows(self) -> tuple[Flow, ...]:
@@ -79,3 +96,4 @@ def _check(wishes: Wishes) -> None:
         people.add(person.name)
     check_flows(wishes.flows, groups=GROUPS)
     check_sites(wishes.sites, groups=GROUPS, flows=wishes.flows)
+    check_xmldb(wishes.xml_databases, wishes.xml_packages, wishes.xml_apps, wishes.xml_users)

@@ -13,6 +13,7 @@ from recettes.declarations.people import Administrator, EMail
 from recettes.declarations.relay import MailRelay
 from recettes.declarations.sites import Site
 from recettes.declarations.updates import Updates
+from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlServer, XmlUser
 
 
 class Lab(Declaration):
@@ -32,6 +33,7 @@ class Lab(Declaration):
     relay: MailRelay | None = None
     updates: Updates = Updates()
     flows: tuple[Flow, ...] = ()
+    xmldb: XmlServer = XmlServer()
     time_zone: str = "Etc/UTC"
     release: Literal["trixie"] = "trixie"
 
@@ -44,3 +46,7 @@ class Project(Declaration):
     answers: str
     until: date | None = None
     sites: tuple[SerializeAsAny[Site], ...] = ()
+    xml_databases: tuple[XmlDatabase, ...] = ()
+    xml_packages: tuple[XmlPackage, ...] = ()
+    xml_apps: tuple[XmlApp, ...] = ()
+    xml_users: tuple[XmlUser, ...] = ()

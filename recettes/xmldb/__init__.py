@@ -1,0 +1,1 @@
+"""The native XML database: BaseX as a servlet in Jetty, its databases, applications, users and dumps."""
