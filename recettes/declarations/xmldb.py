@@ -110,11 +110,14 @@ def check_xmldb(
     databases: Sequence[XmlDatabase], packages: Sequence[XmlPackage], apps: Sequence[XmlApp], users: Sequence[XmlUser]
 ) -> None:
     """Note what is wrong with them taken together: names used twice, and databases that nobody declared."""
-    for kind, declared in (("database", databases), ("package", packages), ("application", apps), ("user", users)):
-        _unique(kind, declared)
+    _unique("database", databases)
+    _unique("package", packages)
+    _unique("application", apps)
+    _unique("user", users)
     known = {database.name for database in databases}
     listed = ", ".join(sorted(known)) or "none"
-    for reader in (*apps, *users):
+    readers: tuple[XmlApp | XmlUser, ...] = (*apps, *users)
+    for reader in readers:
         if reader.name in RESERVED:
             wrong(reader, "name", f"{reader.name!r} is reserved for {RESERVED[reader.name]}; choose another")
         for key, names in (("reads", reader.reads), ("writes", reader.writes)):
