@@ -1,0 +1,266 @@
+"""The job on the compute node: every page ends in a result or a reason, the job in a marker. Kraken is a stand-in: its faults
+are the point."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hpc import images
+from tests.hpc.account import Account, program, records
+from tests.hpc.images import png
+
+JOB = program("ocr-pages")
+
+
+class Cluster(Account):
+    """An account whose jobs are run by the test."""
+
+    def __init__(self, home: Path, **settings: Any) -> None:
+        super().__init__(home, **settings)
+        (home / "kraken/bin").mkdir(parents=True)
+        kraken = home / "kraken/bin/kraken"
+        shutil.copy(Path(__file__).with_name("stand_in_kraken.py"), kraken)
+        kraken.chmod(0o755)
+        (home / "local").mkdir()
+        self.set(job={"kraken": str(kraken), "page_seconds": 20})
+
+    def submit(self, pages: dict[str, bytes]) -> None:
+        if not self.batch("abc").exists():
+            self.put("abc", pages)
+        assert self.call("submit abc tiny-print").json["new"]
+
+    def job(self, *, task: int | None = None) -> subprocess.Popen[bytes]:
+        """Started as Slurm would, from what sbatch was given."""
+        call = self.slurm_calls("sbatch")[-1]
+        script = call["arguments"][call["arguments"].index(f"{self.folder}/ocr-job") :]
+        environment = {
+            **call["environment"],
+            "SLURM_JOB_ID": str(self.jobs()[-1]["job"]),
+            "SLURM_TMPDIR": str(self.home / "local"),
+        }
+        if task is not None:
+            environment |= {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_JOB_ID": environment["SLURM_JOB_ID"]}
+        return subprocess.Popen(["/bin/sh", *script], env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def run(self, pages: dict[str, bytes]) -> dict[str, Any]:
+        """What `status` says after the batch was submitted and its job has run."""
+        self.submit(pages)
+        for task in range(len(self.jobs()[-1]["tasks"])):
+            job = self.job(task=task if self.jobs()[-1]["array"] else None)
+            out, _ = job.communicate(timeout=120)
+            assert job.returncode == 0, out
+        assert list((self.home / "local").iterdir()) == []
+        return dict(self.call("status abc").json)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+def test_every_page_ends_in_a_result_or_a_reason(cluster: Cluster) -> None:
+    pages = {
+        "good.png": png(), "fails.png": png(do="fail image_file_is_truncated"), "mute.png": png(do="fail 1"),
+        "silent.png": png(do="none"), "empty.png": png(do="empty"), "broken.png": png(do="broken"),
+        "entities.png": png(do="entities"), "nameless.png": png(do="nameless"), "link.png": png(do="link /etc/passwd"),
+        "text.png": b"no image", "bomb.png": png(20_000, 20_000), "sizeless.jpg": b"\xff\xd8\xff\xe0\0\4ab",
+        "last.png": png(),
+    }  # fmt: skip
+    status = cluster.run(pages)
+    assert (status["state"], status["done"], status["failed"], status["contained"]) == ("partial", 2, 11, "none")
+    failures = dict(status["failures"])
+    assert failures["fails.png"] == "image file is truncated" and failures["mute.png"].endswith("says no more")
+    assert failures["text.png"].startswith("it is no PNG") and failures["sizeless.jpg"].startswith("it says nowhere")
+    assert failures["bomb.png"] == "it has 400000000 pixels, and 100000000 are allowed"
+    for page in ("silent", "empty", "broken", "entities", "nameless", "link"):
+        assert "no result of it that can be read" in failures[f"{page}.png"]
+    results = records(cluster.call("fetch abc").out)
+    assert list(results) == ["good.png.alto.xml", "last.png.alto.xml"]
+    assert b"<fileName>good.png</fileName>" in results["good.png.alto.xml"]
+    again = cluster.call("submit abc tiny-print").json
+    listed = json.loads((cluster.batch("abc") / "runs/2/list").read_text())["pages"]
+    assert again["attempt"] == 2 and {name[65:] for name in listed} == set(pages) - {
+        "good.png",
+        "last.png",
+        "text.png",
+        "bomb.png",
+        "sizeless.jpg",
+    }
+
+
+def test_a_kraken_that_dies_costs_the_page_it_was_at(cluster: Cluster) -> None:
+    status = cluster.run({"p1.png": png(), "p2.png": png(do="die"), "p3.png": png(), "p4.png": png(do="die"), "p5.png": png()})
+    assert (status["state"], status["done"]) == ("partial", 3)
+    assert [(page, why[:32]) for page, why in status["failures"]] == [
+        ("p2.png", "Kraken ended with signal 9 at th"),
+        ("p4.png", "Kraken ended with signal 9 at th"),
+    ]
+
+
+def test_a_page_that_takes_too_long_is_given_up_and_the_others_go_on(cluster: Cluster) -> None:
+    cluster.set(job={"page_seconds": 2})
+    status = cluster.run({"p1.png": png(), "p2.png": png(do="hang"), "p3.png": png()})
+    assert (status["done"], status["failures"]) == (2, [["p2.png", "it took longer than 2 seconds"]])
+
+
+def test_a_kraken_that_does_not_start_is_not_asked_for_every_page(cluster: Cluster) -> None:
+    kraken = cluster.home / "kraken/bin/broken"
+    (cluster.home / "kraken/bin/kraken").rename(kraken)
+    cluster.set(job={"kraken": str(kraken)})
+    status = cluster.run({f"p{number}.png": png() for number in range(9)})
+    assert (status["state"], status["failed"]) == ("failed", 9)
+    assert {why for _, why in status["failures"]} == {
+        "Kraken ended with status 1 at this page: ImportError: no module named torch"
+    }
+
+
+def test_alto_and_page_both_bear_the_pages_own_name(cluster: Cluster) -> None:
+    cluster.set(job={"formats": ["alto", "page"]})
+    assert cluster.run({"page.png": png(), "page.jpg": images.jpeg()})["state"] == "done"
+    results = records(cluster.call("fetch abc").out)
+    assert list(results) == ["page.jpg.alto.xml", "page.jpg.page.xml", "page.png.alto.xml", "page.png.page.xml"]
+    assert b'imageFilename="page.jpg"' in results["page.jpg.page.xml"] and b"<fileName>page.png<" in results["page.png.alto.xml"]
+
+
+def test_the_tasks_of_an_array_share_the_pages(cluster: Cluster) -> None:
+    cluster.set(slurm={"pages_a_task": 2})
+    status = cluster.run({f"p{number}.png": png() for number in range(5)})
+    assert (status["state"], status["done"]) == ("done", 5)
+    assert [json.loads(path.read_text())["done"] for path in sorted((cluster.batch("abc") / "runs/1").glob("*.exit"))] == [
+        2,
+        2,
+        1,
+    ]
+
+
+def test_a_job_warned_of_its_end_keeps_what_is_done_and_says_so(cluster: Cluster) -> None:
+    cluster.submit({"p1.png": png(), "p2.png": png(do="hang")})
+    job = cluster.job()
+    deadline = time.monotonic() + 20
+    while not (cluster.batch("abc") / "pages/p1.png.done").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(20) == 0
+    status = cluster.call("status abc").json
+    assert (status["state"], status["done"], status["failed"]) == ("killed", 1, 0) and "time limit" in status["why"]
+    assert cluster.call("submit abc tiny-print").json["new"]
+    assert len(json.loads((cluster.batch("abc") / "runs/2/list").read_text())["pages"]) == 1
+
+
+def test_a_job_killed_outright_leaves_no_marker_and_no_half_result(cluster: Cluster) -> None:
+    cluster.submit({"p1.png": png(), "p2.png": png(do="hang")})
+    job = cluster.job()
+    deadline = time.monotonic() + 20
+    while not (cluster.batch("abc") / "pages/p1.png.done").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    subprocess.run(["pkill", "-KILL", "-P", str(job.pid)], check=False)
+    job.kill()
+    job.wait()
+    cluster.set_states("NODE_FAIL")
+    status = cluster.call("status abc").json
+    assert (status["state"], status["done"]) == ("killed", 1) and status["why"].endswith("a node that failed")
+
+
+def test_a_second_job_of_the_same_attempt_does_nothing(cluster: Cluster) -> None:
+    assert cluster.run({"p1.png": png()})["state"] == "done"
+    jobs = cluster.jobs()
+    (cluster.slurm / "jobs").write_text(json.dumps([{**jobs[0], "job": 999}]))
+    job = cluster.job()
+    out, _ = job.communicate(timeout=60)
+    assert b"another job has this task" in out
+    assert json.loads((cluster.batch("abc") / "runs/1/0.exit").read_text())["job"] == "100"
+
+
+def test_a_page_that_changed_on_the_cluster_is_not_read(cluster: Cluster) -> None:
+    cluster.put("abc", {"p1.png": png(), "p2.png": png()})
+    (next((cluster.batch("abc") / "images").glob("*.p1.png"))).write_bytes(png(do="die"))
+    status = cluster.run({})
+    assert status["failures"] == [["p1.png", "it is no longer what arrived: its checksum is wrong"]]
+
+
+def test_a_model_that_changed_after_it_was_checked_is_not_loaded(cluster: Cluster) -> None:
+    cluster.submit({"p1.png": png()})
+    (cluster.folder / "tiny-print.safetensors").write_bytes(b"pickle")
+    cluster.job().communicate(timeout=60)
+    status = cluster.call("status abc").json
+    assert (status["state"], status["why"]) == ("killed", "the model's file is not the one in the settings")
+
+
+@pytest.mark.parametrize("means", ["best", "bwrap", "landlock"])
+def test_contained_kraken_sees_nothing_of_the_account(cluster: Cluster, means: str) -> None:
+    cluster.set(job={"contain": means})
+    key = cluster.home / "id_ed25519"
+    key.write_text("secret")
+    status = cluster.run({"p1.png": png(do=f"peek {cluster.folder}/ocr-gate.json"), "p2.png": png(do=f"peek {key}")})
+    if status["contained"] in ("", "none"):
+        pytest.skip(f"{means} cannot be had on this machine")
+    assert status["state"] == "done"
+    assert all(b"hidden:" in result for result in records(cluster.call("fetch abc").out).values())
+
+
+def test_a_containment_that_was_asked_for_and_cannot_be_had_stops_the_job(cluster: Cluster) -> None:
+    (cluster.home / "apptainer").write_text("#!/bin/sh\nexit 1\n")
+    (cluster.home / "apptainer").chmod(0o755)
+    cluster.set(job={"contain": "apptainer", "apptainer": str(cluster.home / "apptainer"), "image": "/nonexistent.sif"})
+    status = cluster.run({"p1.png": png()})
+    assert (status["state"], status["why"]) == ("killed", "Kraken cannot be contained by apptainer on this node")
+
+
+def test_modules_are_loaded_before_the_job_starts(cluster: Cluster) -> None:
+    """`module` is a function of the login shell, made by /etc/profile; here a program of that name stands for it."""
+    cluster.set(job={"modules": ["StdEnv/2023", "python/3.11"]})
+    cluster.submit({"p1.png": png()})
+    call = cluster.slurm_calls("sbatch")[-1]
+    script = call["arguments"][call["arguments"].index(f"{cluster.folder}/ocr-job") :]
+    (cluster.home / "bin").mkdir()
+    (cluster.home / "bin/module").write_text(f'#!/bin/sh\necho "$@" >{cluster.home}/loaded\n')
+    (cluster.home / "bin/module").chmod(0o755)
+    environment = {
+        **call["environment"],
+        "PATH": f"{cluster.home}/bin:/usr/bin:/bin",
+        "SLURM_TMPDIR": str(cluster.home / "local"),
+    }
+    subprocess.run(["/bin/sh", *script], env=environment, check=True, capture_output=True)
+    assert (cluster.home / "loaded").read_text() == "load StdEnv/2023 python/3.11\n"
+    assert cluster.state("abc") == "done"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "pixels"),
+    [
+        (png(800, 600), "png", 480_000),
+        (png(10, 10, then=(30_000, 30_000)), "png", 900_000_000),
+        (images.jpeg(800, 600), "jpg", 480_000),
+        (images.jpeg(60_000, 60_000, marker=0xC2), "jpg", 3_600_000_000),
+        (images.tiff(800, 600), "tif", 480_000),
+        (images.tiff(800, 600, order=">"), "tif", 480_000),
+        (images.tiff(800, 600, big=True), "tif", 480_000),
+        (images.tiff(10, 10, second=(20_000, 20_000)), "tif", 400_000_000),
+        (images.jp2(800, 600), "jp2", 480_000),
+        (images.jp2(10, 10, stream=(20_000, 20_000)), "jp2", 400_000_000),
+    ],
+)
+def test_an_images_size_is_read_without_decoding_it(tmp_path: Path, content: bytes, kind: str, pixels: int) -> None:
+    (tmp_path / "page").write_bytes(content)
+    assert JOB.measured(str(tmp_path / "page")) == (kind, pixels)
+
+
+def test_no_header_however_odd_breaks_the_measuring(tmp_path: Path) -> None:
+    whole = [png(), images.jpeg(), images.tiff(), images.tiff(big=True, order=">"), images.jp2()]
+    for content in whole:
+        for end in range(len(content)):
+            for odd in (content[:end], content[:end] + b"\xff" * 20, content[:end] + bytes(20)):
+                (tmp_path / "page").write_bytes(odd)
+                with suppress(JOB.Refused):
+                    assert JOB.measured(str(tmp_path / "page"))[1] > 0
