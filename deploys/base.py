@@ -19,7 +19,7 @@ from recettes.roles import blueprints_of, identity_of, rules_of, secrets_of, ssh
 
 lab = host.data.lab
 
-if first_time("base"):
+if not lab.machine(host.name).foreign and first_time("base"):
     made = lab.ensure_secrets(secrets_of(lab, host.name))
     roles = blueprints_of(lab, host.name)
     whole = together(roles.values())

@@ -2,5 +2,8 @@
 
 from pyinfra import local
 
+local.include("deploys/xmldb.py")
 local.include("deploys/web.py")
+local.include("deploys/hpc.py")
+local.include("deploys/ocr.py")
 local.include("deploys/base.py")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 
 from facts.survey import Part
-from recettes.firewall import FLUSHING_UNIT, SAVED, TABLE, FirewallState, render
+from recettes.firewall import FLUSHING_UNIT, LIST, SAVED, TABLE, FirewallState, render
 from recettes.flows import Rules
-from recettes.shell import quote
+from recettes.shell import quote, words
 from recettes.ssh import CONNECTION_SCRIPT, connection_ends
 
 
@@ -16,7 +17,8 @@ def firewall_state(rules: Rules) -> Part[FirewallState]:
     """Our table, the saved rules, and this connection's ends.
 
     The wanted rules are loaded in an empty network namespace and listed back: so both are in the kernel's own words, and it says
-    beforehand whether it takes them. Every line is marked by its first letter.
+    beforehand whether it takes them. Accounts that the run only makes are there already in that. Every line is marked by its
+    first letter.
     """
     script = f"""\
 ends=$( {CONNECTION_SCRIPT} )
@@ -29,17 +31,37 @@ fi
 if command -v nft >/dev/null; then
   tables=$(nft list tables)
   if printf '%s\\n' "$tables" | grep -qx {quote(f"table {TABLE}")}; then
-    live=$(nft list table {TABLE})
+    live=$({LIST})
     printf '%s\\n' "$live" | sed 's/^/L /'
   fi
   mark=R
-  normal=$(unshare -n sh -ec 'nft -f - && nft list table {TABLE}' 2>&1 <<'END_OF_RULES'
+  normal=$(unshare -nm sh -ec {quote(_with_accounts(rules.muted) + f"nft -f - && {LIST}")} 2>&1 <<'END_OF_RULES'
 {render(rules)}END_OF_RULES
 ) && mark=N
   printf '%s\\n' "$normal" | sed "s/^/$mark /"
 fi
 """
     return Part("firewall", script, _parse)
+
+
+def _with_accounts(names: Sequence[str]) -> str:
+    """Lines after which all the accounts have a number, for the commands of this mount namespace."""
+    if not names:
+        return ""
+    return f"""
+accounts=$(mktemp)
+{{
+  cat /etc/passwd
+  number=4000000000
+  for name in {words(names)}; do
+    getent passwd "$name" >/dev/null || echo "$name:x:$number:$number::/:/usr/sbin/nologin"
+    number=$((number + 1))
+  done
+}} >"$accounts"
+chmod 644 "$accounts"
+mount --bind "$accounts" /etc/passwd
+rm "$accounts"
+"""
 
 
 def _parse(lines: list[str]) -> FirewallState:

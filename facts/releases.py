@@ -1,4 +1,4 @@
-"""Releases of sites as they are: all sites in one read."""
+"""Releases as they are: all items of a root in one read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from facts.survey import Part
-from recettes.releases import LISTING, NAME, SITES, STRAY, SUBSYSTEM, Kept, SiteState
-from recettes.shell import words
+from recettes.releases import LISTING, NAME, STRAY, WWW, Kept, Root, SiteState
+from recettes.shell import quote, words
 
-_LOOK = rf"""look() {{
-  site={SITES}/$1
+_LOOK = r"""look() {
+  site=$root/$1
   [ -d "$site" ] || return 0
   echo "S $1"
   for link in current previous; do
@@ -24,16 +24,16 @@ _LOOK = rf"""look() {{
     [ ! -f "$noted" ] || echo "N $(basename "$noted" .listing) $(cat "$noted")"
   done
   current=$(readlink -- "$site/current" || :)
-  for name in $(printf '%s\n' "${{current##*/}}" "$2" | sort -u); do
+  for name in $(printf '%s\n' "${current##*/}" "$2" | sort -u); do
     [ ! -d "$site/releases/$name" ] || echo "A $name $(listing "$site/releases/$name")"
   done
-}}"""
+}"""
 
 
-def release_states(wanted: Mapping[str, str]) -> Part[dict[str, SiteState]]:
+def release_states(wanted: Mapping[str, str], root: Root = WWW) -> Part[dict[str, SiteState]]:
     """The releases of the sites. By site, `wanted` names the release that is looked at besides the current one, or none ("")."""
     calls = [f"look {words([site, name])}" for site, name in sorted(wanted.items())]
-    return Part(SUBSYSTEM, "\n".join([LISTING, _LOOK, *calls]), _parse)
+    return Part(root.subsystem, "\n".join([f"root={quote(root.path)}", LISTING, _LOOK, *calls]), _parse)
 
 
 def _parse(lines: list[str]) -> dict[str, SiteState]:

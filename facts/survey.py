@@ -44,6 +44,15 @@ class Part(Generic[T_co]):
         return self.subsystem + ":" + hashlib.sha256(self.script.encode()).hexdigest()
 
 
+class Unshown(tuple[str, ...]):
+    """Lines of standard input. pyinfra prints the arguments of facts at -vv, and a script may hold a secret to compare with."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<script>"
+
+
 class Survey(FactBase[dict[str, Any]]):
     """The printed lines of a survey's script, which goes by standard input."""
 
@@ -126,5 +135,5 @@ class Reader:
 def ask(host: Host, parts: Sequence[Part[Any]]) -> dict[str, Any]:
     """One exec, now. A host that does not answer gives Unread for every part."""
     nonce = "#" + secrets.token_hex(8)
-    raw = host.get_fact(Survey, _stdin=survey_script(parts, nonce))
+    raw = host.get_fact(Survey, _stdin=Unshown([survey_script(parts, nonce)]))
     return understand(parts, nonce, raw.get("lines", []) if isinstance(raw, dict) else [])

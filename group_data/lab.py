@@ -13,6 +13,7 @@ lab = Lab(
     flows=(
         Flow(source="world", to="web", port=443, why="the sites"),
         Flow(source="world", to="web", port=80, why="sends visitors to HTTPS, and answers certificate authorities"),
+        Flow(source="web", to="xmldb", port=8984, why="the editions"),
     ),
     # "acme" where the names are real and the world can reach the web machine.
     issuer="local",

@@ -169,6 +169,13 @@ def refuse(why: str) -> Refusal:
     return Refusal(why)
 
 
+def say(what: str) -> None:
+    """Show and record what the machine answers; nothing was changed by that."""
+    for line in what.splitlines():
+        ctx_host.get().log(f"  {line}")
+    _append([Record(ctx_host.get().name, _phase(), said=what)])
+
+
 def begun() -> None:
     """Record that this machine answers and is read."""
     _append([Record(ctx_host.get().name, _phase())])

@@ -12,9 +12,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from operations.channel import begin
+from recettes.ocr.names import GATE_FOLDER
 from recettes.shell import quote
 
-LOCK = "/run/recettes/lock"
+# On an account without root: in the one folder there that is ours.
+_FOLDERS = f'if [ "$(id -u)" = 0 ]; then folder=/run/recettes; else folder=$HOME/{GATE_FOLDER}; fi'
 _ANSWER_SECONDS = 20.0
 
 
@@ -45,7 +47,7 @@ def _script() -> str:
     me = quote(f"{getpass.getuser()} on {socket.gethostname()}")
     return (
         # Who can open the lock could hold it, too.
-        f"umask 077; mkdir -p /run/recettes; exec 9>>{LOCK}; "
-        f'if flock -n 9; then echo {me}, since "$(date)" >{LOCK}.holder; echo held; cat >/dev/null; '
-        f'else echo "another run holds this machine: $(cat {LOCK}.holder)"; fi'
+        f'{_FOLDERS}; umask 077; mkdir -p "$folder"; exec 9>>"$folder/lock"; '
+        f'if flock -n 9; then echo {me}, since "$(date)" >"$folder/lock.holder"; echo held; cat >/dev/null; '
+        'else echo "another run holds this machine: $(cat "$folder/lock.holder")"; fi'
     )

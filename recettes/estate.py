@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ DEFAULT = "containers"
 FOLDER = "RECETTES_ESTATES"
 MACHINES = "machines.toml"
 GROUPS = ("web", "xmldb", "apps", "images", "sandbox", "hpc")
+FOREIGN = "hpc"
+# Where there is no web machine, the first one of this group is the web machine as well.
+STAND_IN = "xmldb"
 _KEYS = {"address", "groups", "user", "private_address", "port"}
 # What may stand where the value goes: in a file of SSH, in the firewall's rules, in the machines' list of names.
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -45,6 +48,11 @@ class Machine:
     def inner(self) -> str:
         return self.private_address or self.address
 
+    @property
+    def foreign(self) -> bool:
+        """Somebody else's, where we have an account and no more: nothing that the lab's machines have is for it."""
+        return FOREIGN in self.groups
+
 
 @dataclass(frozen=True)
 class Estate:
@@ -70,7 +78,7 @@ class Estate:
             data["ssh_config_file"] = str(self.folder / "ssh_config")
         if (self.folder / "administrator").exists():
             data["ssh_key"] = str(self.folder / "administrator")
-        if machine.user != "root":
+        if machine.user != "root" and not machine.foreign:
             data["_sudo"] = True
         return data
 
@@ -82,7 +90,10 @@ def chosen(root: Path) -> Path:
 
 
 def read_estate(folder: Path) -> Estate:
-    """Raises EstateError, one sentence, when there is none or when it is wrong."""
+    """Raises EstateError, one sentence, when there is none or when it is wrong.
+
+    Of an estate without a web machine, the first of `xmldb` stands in as one: it is in group `web` too.
+    """
     listing = folder / MACHINES
     if not listing.exists():
         if folder.name == DEFAULT:
@@ -99,6 +110,8 @@ def read_estate(folder: Path) -> Estate:
         if other != machine.name:
             raise EstateError(f"{listing}: {machine.name} and {other} have the same address {machine.address}.")
     for machine in machines.values():
+        if machine.foreign:
+            continue
         try:
             ip_address(machine.inner)
         except ValueError:
@@ -106,7 +119,15 @@ def read_estate(folder: Path) -> Estate:
                 f"{listing}: [{machine.name}] private_address: is needed, an IP address: {machine.inner} is none, and the other "
                 "machines' firewalls know this one by its address only."
             ) from None
-    return Estate(folder.name, folder, machines)
+    return Estate(folder.name, folder, _with_a_front(machines))
+
+
+def _with_a_front(machines: dict[str, Machine]) -> dict[str, Machine]:
+    if not any("web" in machine.groups for machine in machines.values()):
+        for name, machine in machines.items():
+            if STAND_IN in machine.groups:
+                return {**machines, name: replace(machine, groups=("web", *machine.groups))}
+    return machines
 
 
 def _machine(listing: Path, name: str, entry: Any) -> Machine:
@@ -128,6 +149,10 @@ def _machine(listing: Path, name: str, entry: Any) -> Machine:
     groups = entry["groups"]
     if not isinstance(groups, list) or not groups or not set(groups) <= set(GROUPS):
         raise EstateError(f"{listing}: [{name}] groups: is {groups!r}; it is a list of one or more of {', '.join(GROUPS)}.")
+    if FOREIGN in groups and len(groups) > 1:
+        raise EstateError(
+            f"{listing}: [{name}] groups: {FOREIGN} is an account on somebody else's cluster, and no other group's."
+        )
     if name in GROUPS and name not in groups and len(groups) == 1:
         raise EstateError(f"{listing}: [{name}] groups: a machine called {name} that is only in group {groups[0]} would mislead.")
     return Machine(**{**entry, "name": name, "groups": tuple(groups)})

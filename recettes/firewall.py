@@ -17,6 +17,8 @@ from recettes.shell import quote
 from recettes.trials import Trial, write_to
 
 TABLE = "inet recettes"
+# With names of accounts, as the rules have them.
+LIST = f"nft -u list table {TABLE}"
 SAVED = "/etc/recettes/firewall.nft"
 UNIT = "recettes-firewall.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
@@ -75,6 +77,7 @@ def render(rules: Rules, present: Present | None = None) -> str:
             *_sets(rules, present or {}),
             *_input(rules),
             *([] if rules.forward else _FORWARD),
+            *(_output(rules) if rules.muted else []),
             "}",
             "",
         ]
@@ -149,6 +152,15 @@ _FORWARD = (
     "\t\ttype filter hook forward priority filter; policy drop;",
     "\t}",
 )
+
+
+def _output(rules: Rules) -> list[str]:
+    return [
+        "\tchain output {",
+        "\t\ttype filter hook output priority filter; policy accept;",
+        *[f'\t\tmeta skuid "{account}" ct state new reject with icmpx admin-prohibited' for account in rules.muted],
+        "\t}",
+    ]
 
 
 def _accept(opening: Opening) -> list[str]:
@@ -238,6 +250,9 @@ def firewall_files() -> dict[str, File]:
     return {UNIT_FILE: text(_UNIT)}
 
 
+# The rules name accounts; one that somebody deleted must not leave the machine without a firewall.
+_LOAD = f"/bin/sh -c '/usr/sbin/nft -f {SAVED} || sed \"/meta skuid/d\" {SAVED} | /usr/sbin/nft -f -'"
+
 # Ours loads after Debian's, should somebody have enabled that one again since the last run.
 _UNIT = f"""\
 # Managed by recettes.
@@ -253,8 +268,8 @@ ConditionPathExists={SAVED}
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/sbin/nft -f {SAVED}
-ExecReload=/usr/sbin/nft -f {SAVED}
+ExecStart={_LOAD}
+ExecReload={_LOAD}
 CapabilityBoundingSet=CAP_NET_ADMIN
 NoNewPrivileges=yes
 ProtectSystem=strict

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recettes.declarations.base import Declaration, DeclarationError, Mistake, note, noted, wrong
+from recettes.declarations.dumps import check_dumps
 from recettes.declarations.flows import Flow, check_flows
 from recettes.declarations.lab import Lab, Project
+from recettes.declarations.ocr import check_ocr
 from recettes.declarations.sites import Site, check_sites
-from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlUser, check_xmldb
+from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlUser, check_server, check_xmldb
 from recettes.estate import GROUPS
 
 
@@ -95,5 +97,8 @@ def _check(wishes: Wishes) -> None:
             wrong(person, "name", f"there is already an administrator {person.name!r}")
         people.add(person.name)
     check_flows(wishes.flows, groups=GROUPS)
-    check_sites(wishes.sites, groups=GROUPS, flows=wishes.flows)
+    check_sites(wishes.sites, groups=GROUPS, flows=wishes.flows, apps=wishes.xml_apps, xmldb=wishes.lab.xmldb)
+    check_server(wishes.lab.xmldb)
     check_xmldb(wishes.xml_databases, wishes.xml_packages, wishes.xml_apps, wishes.xml_users)
+    check_dumps(wishes.lab, groups=GROUPS)
+    check_ocr(wishes.lab.ocr, projects=tuple(seen))

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from recettes.blueprint import Blueprint
 from recettes.estate import Estate, Machine, chosen, read_estate
 from recettes.gather import Wishes, gather
 from recettes.recipes import ROOT, Checkout
@@ -19,7 +20,8 @@ from recettes.secrets import Secret, Vault
 class LabView:
     """Everything a deploy may look at. Attached to group `all`; frozen; prints as JSON without any secret.
 
-    `applying` is False in a dry run: random secrets that are missing are then not made but only announced.
+    `applying` is False in a dry run: random secrets that are missing are then not made but only announced. `blueprints` are those
+    that were put together already, by machine and role.
     """
 
     wishes: Wishes
@@ -29,6 +31,7 @@ class LabView:
     now: datetime
     applying: bool = False
     new_secrets: set[str] = field(default_factory=set, repr=False)
+    blueprints: dict[str, dict[str, Blueprint]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def today(self) -> date:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,8 @@ from typing import NoReturn
 
 from recettes.estate import GROUPS, Estate, EstateError, chosen, read_estate
 from recettes.recipes import ROOT
-from recettes.record import RECORD, Record, read_records
+from recettes.record import Record
+from recettes.running import run
 
 NONE, ERROR, SOME = 0, 1, 2
 
@@ -87,23 +85,10 @@ def make(estate: Estate, deploy: str, limit: Sequence[str] = ()) -> Plan:
     """Ask pyinfra for its dry run, and read what the operations recorded in it."""
     machines = [m.name for m in (estate.of_group(deploy) if deploy in GROUPS else estate.machines.values())]
     machines = [name for name in machines if not limit or name in limit]
-    with tempfile.TemporaryDirectory() as folder:
-        record = Path(folder, "record")
-        only = [word for name in machines for word in ("--limit", name)]
-        command = [sys.executable, "-m", "pyinfra", "inventory.py", f"deploys/{deploy}.py", "--dry", "--json", *only]
-        run = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, RECORD: str(record)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        records = read_records(record)
-    plan = Plan(tuple(machines), tuple(records), run.returncode == 0)
+    ran = run(deploy, machines, "--dry", "--json")
+    plan = Plan(tuple(machines), ran.records, ran.whole)
     if plan.status == ERROR:
-        sys.stderr.write(run.stderr)
+        sys.stderr.write(ran.said)
     return plan
 
 

@@ -14,12 +14,16 @@ RECORD = "RECETTES_RECORD"  # names the file to which a run appends
 
 @dataclass(frozen=True)
 class Record:
-    """On one machine a change, a refusal, or neither: the machine was read. `phase` is "plan" or "run"."""
+    """On one machine a change, a refusal, what it said when asked, or none of them: the machine was read.
+
+    `phase` is "plan" or "run".
+    """
 
     machine: str
     phase: str
     change: Change | None = None
     refusal: str | None = None
+    said: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -27,6 +31,7 @@ class Record:
             "phase": self.phase,
             **({} if self.change is None else asdict(self.change)),
             "refusal": self.refusal,
+            **({} if self.said is None else {"said": self.said}),
         }
 
 
@@ -47,4 +52,4 @@ def _record(line: dict[str, Any]) -> Record:
         if "subsystem" in line
         else None
     )
-    return Record(line["machine"], line["phase"], change, line["refusal"])
+    return Record(line["machine"], line["phase"], change, line["refusal"], line.get("said"))

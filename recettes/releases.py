@@ -1,10 +1,12 @@
-"""Releases of sites' contents: each in a folder of its own, `current` a link to one of them, `previous` a link to the one before.
+"""Releases of contents: each in a folder of its own, `current` a link to one of them, `previous` a link to the one before.
 
-/srv/www/SITE/releases/DIGEST16/          the files of one release
-/srv/www/SITE/releases/DIGEST16.listing   digest over names, sizes, times, modes and owners as they were unpacked
-/srv/www/SITE/current, previous           links to releases/DIGEST16
-/srv/www/SITE/held                        the release that was rolled back from, and is not published again
-/srv/www/SITE/data/                       what outlives releases; never touched here
+ROOT/NAME/releases/DIGEST16/          the files of one release
+ROOT/NAME/releases/DIGEST16.listing   digest over names, sizes, times, modes and owners as they were unpacked
+ROOT/NAME/current, previous           links to releases/DIGEST16
+ROOT/NAME/held                        the release that was rolled back from, and is not published again
+ROOT/NAME/data/                       what outlives releases; never touched here
+
+Sites have theirs in /srv/www; whatever else is published so has a root of its own. Below, a site is an item of any root.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from dataclasses import dataclass, field
 from recettes.change import Change
 from recettes.shell import SWAP, quote, words
 
-SUBSYSTEM = "releases"
 SITES = "/srv/www"
 # Where an archive waits for being unpacked; root's alone.
 INCOMING = "/var/lib/recettes/incoming"
@@ -37,11 +38,28 @@ LISTING = r"""listing() {
 
 
 @dataclass(frozen=True)
+class Root:
+    """A folder of items that have releases. `kind` is what one of them is called, `subsystem` what plans call them all.
+
+    `after` is a shell command that makes their service see that an item was rolled back.
+    """
+
+    path: str
+    kind: str
+    subsystem: str
+    after: str | None = None
+
+
+WWW = Root(SITES, "site", "releases")
+
+
+@dataclass(frozen=True)
 class Release:
     """The release that a site shall show. `digest` is of its contents, `origin` says for people where they come from.
 
     A group other than root's, and root, are the only ones who can read it. `data` are folders that outlive releases: in the
-    release they are links to the site's data folder, and what the contents have in their place is left out.
+    release they are links to the site's data folder, and what the contents have in their place is left out. `check` is a shell
+    command that gets the folder of the release as $1 before it is put in force, and fails, with words, when it is no good.
     """
 
     digest: str
@@ -49,6 +67,7 @@ class Release:
     owner: str = "root"
     group: str = "root"
     data: tuple[str, ...] = ()
+    check: str | None = None
 
     @property
     def name(self) -> str:
@@ -91,22 +110,22 @@ class SiteState:
 NOTHING = SiteState()
 
 
-def plan_releases(actual: Mapping[str, SiteState], wanted: Mapping[str, Release]) -> list[Change]:
+def plan_releases(actual: Mapping[str, SiteState], wanted: Mapping[str, Release], root: Root = WWW) -> list[Change]:
     """At most one change a site. Sites that are not wanted are not touched: their files stay."""
-    changes = [_plan_site(site, actual.get(site, NOTHING), wanted[site]) for site in sorted(wanted)]
+    changes = [_plan_site(root, site, actual.get(site, NOTHING), wanted[site]) for site in sorted(wanted)]
     return [change for change in changes if change]
 
 
-def _plan_site(site: str, is_: SiteState, want: Release) -> Change | None:
+def _plan_site(root: Root, site: str, is_: SiteState, want: Release) -> Change | None:
     surplus = _surplus(is_, *_links(is_, want))
     if not is_.stays_back(want):
         lifts = f", ends the hold on {is_.held}" if is_.held else ""
         removes = f", removes {', '.join(surplus)}" if surplus else ""
         if step := _step(is_, want):
-            return Change(SUBSYSTEM, site, step[0], f"{want.name} from {want.origin}{step[1]}{lifts}{removes}")
+            return Change(root.subsystem, site, step[0], f"{want.name} from {want.origin}{step[1]}{lifts}{removes}")
         if is_.held:
-            return Change(SUBSYSTEM, site, "end hold", f"it is no more about what is declared{removes}")
-    return Change(SUBSYSTEM, site, "prune", ", ".join(surplus)) if surplus else None
+            return Change(root.subsystem, site, "end hold", f"it is no more about what is declared{removes}")
+    return Change(root.subsystem, site, "prune", ", ".join(surplus)) if surplus else None
 
 
 def _step(is_: SiteState, want: Release) -> tuple[str, str] | None:
@@ -143,23 +162,34 @@ def _surplus(is_: SiteState, *named: str | None) -> list[str]:
     return newest[: KEEP - 1 - coming : -1] + strays
 
 
-def held_back(actual: Mapping[str, SiteState], wanted: Mapping[str, Release]) -> list[str]:
+def puts_in_force(change: Change) -> bool:
+    """Whether other files are in force after the change than before."""
+    return change.action in ("publish", "restore", "switch")
+
+
+def held_back(actual: Mapping[str, SiteState], wanted: Mapping[str, Release], root: Root = WWW) -> list[str]:
     """For each site that stays on an earlier release, a sentence for the administrator."""
     return [
         f"{site} stays on {is_.current}: it was rolled back from {want.name}, which is what is declared ({want.origin}). "
-        f"A new version ends this by itself, `bin/rollback --end {site}` at once."
+        f"A new version ends this by itself, `{_command('--end', site, root)}` at once."
         + ("" if is_.whole(is_.current or "") else f" The files of {is_.current} were changed on the machine.")
         for site, want in sorted(wanted.items())
         if (is_ := actual.get(site, NOTHING)).stays_back(want)
     ]
 
 
-def release_script(change: Change, is_: SiteState, want: Release) -> str:
+def _command(option: str, site: str, root: Root) -> str:
+    return f"bin/rollback {option} {site}" + ("" if root == WWW else f" --kind {root.kind}")
+
+
+def release_script(change: Change, is_: SiteState, want: Release, root: Root = WWW) -> str:
     """Unpacks beside, if need be, and only then changes the links, each by one rename."""
     current, previous, held = _links(is_, want)
-    lines = [*_at(change.item), "umask 022", 'mkdir -p "$site/releases"']
+    lines = [*_at(change.item, root), "umask 022", 'mkdir -p "$site/releases"']
     if unpacks(change):
         lines += _unpack(change.item, want, is_.current if is_.current in is_.kept else None)
+    elif puts_in_force(change):
+        lines += _check(change.item, want, f"$site/releases/{want.name}")
     if previous and previous != is_.previous:
         lines.append(f"point previous {previous}")
     if current and current != is_.current:
@@ -171,9 +201,23 @@ def release_script(change: Change, is_: SiteState, want: Release) -> str:
     return "\n".join(lines)
 
 
-def _at(site: str) -> list[str]:
+def _check(site: str, want: Release, folder: str) -> list[str]:
+    """The words of the check name files as the contents have them, not by where they lie for now."""
+    if want.check is None:
+        return []
     return [
-        f"site={quote(f'{SITES}/{site}')}",
+        f"check() {{ {want.check}\n}}",
+        f'if ! said=$(check "{folder}" 2>&1); then',
+        f"  echo {quote(f'{site} from {want.origin} is not put in force; what was before stays:')} >&2",
+        f'  printf "%s\\n" "$said" | sed "s|{folder}/||g" >&2',
+        "  exit 1",
+        "fi",
+    ]
+
+
+def _at(site: str, root: Root) -> list[str]:
+    return [
+        f"site={quote(f'{root.path}/{site}')}",
         'point() { ln -sfn "releases/$2" "$site/.$1-new"; mv -fT "$site/.$1-new" "$site/$1"; }',
     ]
 
@@ -207,6 +251,7 @@ def _unpack(site: str, want: Release, before: str | None) -> list[str]:
         *(keep if before else []),
         f'chown -R -h {words([f"{want.owner}:{want.group}"])} "$new"',
         *(['chmod 750 "$new"'] if want.group != "root" else []),
+        *_check(site, want, "$new"),
         'listing "$new" >"$release.listing-new"',
         'sync -f "$new"',
         'mv -fT "$release.listing-new" "$release.listing"',
@@ -220,38 +265,41 @@ def _data_link(folder: str) -> str:
     return f'rm -rf -- {place}; mkdir -p -- "$(dirname -- {place})"; ln -s {quote(target)} {place}'
 
 
-def why_not_back(site: str, is_: SiteState) -> str | None:
+def why_not_back(site: str, is_: SiteState, root: Root = WWW) -> str | None:
     """Why the site cannot be rolled back, None when it can."""
     if is_.current not in is_.kept:
         return f"{site} shows no release of these recipes here"
     if is_.held and is_.held != is_.current:
-        return f"{site} is already rolled back from {is_.held}; `bin/rollback --end {site}` ends that"
+        return f"{site} is already rolled back from {is_.held}; `{_command('--end', site, root)}` ends that"
     if is_.previous not in is_.kept or is_.previous == is_.current:
         return f"{site} has no earlier release here"
     return None
 
 
-def plan_rollback(site: str, is_: SiteState) -> list[Change]:
+def plan_rollback(site: str, is_: SiteState, root: Root = WWW) -> list[Change]:
     """From current to previous, for a site that can be rolled back."""
-    return [Change(SUBSYSTEM, site, "roll back", f"from {is_.current} to {is_.previous}")]
+    return [Change(root.subsystem, site, "roll back", f"from {is_.current} to {is_.previous}")]
 
 
-def rollback_script(site: str, is_: SiteState) -> str:
+def rollback_script(site: str, is_: SiteState, root: Root = WWW) -> str:
     """The note first: were this to die in between, no run would publish again what the administrator wants away."""
     return "\n".join(
         [
-            *_at(site),
+            *_at(site, root),
             f'echo {is_.current} >"$site/.held-new"; mv -fT "$site/.held-new" "$site/held"',
             f"point current {is_.previous}",
             f"point previous {is_.current}",
+            *([root.after] if root.after else []),
         ]
     )
 
 
-def plan_end(site: str, is_: SiteState) -> list[Change]:
+def plan_end(site: str, is_: SiteState, root: Root = WWW) -> list[Change]:
     """The hold ends; what is declared comes with the next run."""
-    return [Change(SUBSYSTEM, site, "end hold", f"on {is_.held}; the next run publishes what is declared")] if is_.held else []
+    return (
+        [Change(root.subsystem, site, "end hold", f"on {is_.held}; the next run publishes what is declared")] if is_.held else []
+    )
 
 
-def end_script(site: str) -> str:
-    return f"rm -f -- {quote(f'{SITES}/{site}/held')}"
+def end_script(site: str, root: Root = WWW) -> str:
+    return f"rm -f -- {quote(f'{root.path}/{site}/held')}"

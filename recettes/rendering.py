@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         lab = load()
-        machines = {name: (blueprint_of(lab, name), _on_trial(lab, name)) for name in lab.estate.machines}
+        machines = {
+            name: (blueprint_of(lab, name), _on_trial(lab, name)) for name, one in lab.estate.machines.items() if not one.foreign
+        }
     except (EstateError, DeclarationError, SecretsError, CertificateError) as error:
         print(error, file=sys.stderr)
         return 1

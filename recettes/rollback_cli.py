@@ -1,21 +1,19 @@
-"""`bin/rollback SITE`: at once back to the release before, on whichever machine shows the site."""
+"""`bin/rollback NAME`: at once back to the release before, on whichever machine shows the site or runs the application."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from recettes.estate import EstateError, chosen, read_estate
 from recettes.recipes import ROOT
-from recettes.record import RECORD, read_records
+from recettes.running import run
 
-_SITE = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+# By what is rolled back, the group whose machines have it.
+KINDS = {"site": "web", "app": "xmldb", "package": "xmldb"}
 FAILED = 1
 
 
@@ -24,49 +22,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="bin/rollback", description="Shows the release before the current one, until something new is declared."
     )
-    parser.add_argument("site", metavar="SITE")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--kind", choices=KINDS, default="site", help="a site; or an application or a package for XML databases")
     parser.add_argument("--end", action="store_true", help="the other way: the next run shows what is declared again")
     parser.add_argument("--dry", action="store_true", help="only say what would be done")
     asked = parser.parse_args(arguments)
-    if not _SITE.fullmatch(asked.site):
-        parser.error(f"{asked.site!r} is not the name of a site")
+    if not _NAME.fullmatch(asked.name):
+        parser.error(f"{asked.name!r} is not a name")
     try:
         estate = read_estate(chosen(ROOT))
     except EstateError as error:
         print(error, file=sys.stderr)
         return FAILED
-    machines = [machine.name for machine in estate.of_group("web") or estate.machines.values()]
-    return _run(asked.site, machines, end=asked.end, dry=asked.dry)
+    machines = [machine.name for machine in estate.of_group(KINDS[asked.kind]) or estate.machines.values()]
+    return _run(asked.kind, asked.name, machines, end=asked.end, dry=asked.dry)
 
 
-def _run(site: str, machines: Sequence[str], *, end: bool, dry: bool) -> int:
-    only = [word for name in machines for word in ("--limit", name)]
-    what = ["--data", f"rollback_site={site}", "--data", f"rollback_end={'yes' if end else 'no'}", "--dry" if dry else "-y"]
-    with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder, "record")
-        command = [sys.executable, "-m", "pyinfra", "inventory.py", "deploys/rollback.py", *only, *what]
-        run = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, RECORD: str(kept)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        records = read_records(kept)
-    refusals = [record for record in records if record.refusal]
-    for record in refusals:
-        print(f"{record.machine}: {record.refusal}.", file=sys.stderr)
-    if run.returncode and not refusals:
-        sys.stderr.write(run.stderr)
-    if run.returncode or refusals:
+def _run(kind: str, name: str, machines: Sequence[str], *, end: bool, dry: bool) -> int:
+    told = {"kind": kind, "name": name, "end": "yes" if end else "no"}
+    what = [word for key, value in told.items() for word in ("--data", f"rollback_{key}={value}")]
+    what.append("--dry" if dry else "-y")
+    ran = run("rollback", machines, *what)
+    if ran.problem:
+        print(ran.problem, file=sys.stderr)
         return FAILED
-    changes = [record for record in records if record.change]
-    for record in changes:
+    for record in ran.changes:
         print(f"{record.machine}: {record.change}" + (" -- only said, not done" if dry else ""))
-    if not changes:
-        print(f"{site} is not {'held' if end else 'shown'} on {', '.join(machines)}. Nothing was changed.", file=sys.stderr)
+    if not ran.changes:
+        print(f"{name} is not {'held' if end else 'shown'} on {', '.join(machines)}. Nothing was changed.", file=sys.stderr)
         return FAILED
     return 0
 

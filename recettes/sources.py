@@ -1,4 +1,4 @@
-"""The sources of sites, resolved on the controller before any machine is changed: each to a digest, and on demand to a tar."""
+"""The sources of contents, resolved on the controller before any machine is changed: each to a digest, and on demand to a tar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recettes.recipes import ROOT
 
 
 class SourceError(Exception):
-    """The source of one site cannot be published."""
+    """One source cannot be published."""
 
 
 class SourcesError(Exception):
@@ -27,7 +27,7 @@ class SourcesError(Exception):
 
     def __init__(self, errors: list[SourceError]) -> None:
         self.errors = errors
-        super().__init__("Contents of sites cannot be had; no machine was touched:" + "".join(f"\n  {e}" for e in errors))
+        super().__init__("Contents cannot be had; no machine was touched:" + "".join(f"\n  {e}" for e in errors))
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def forget() -> None:
     _commits.clear()
 
 
-def resolve_all(sources: Mapping[str, Source]) -> dict[str, Resolved]:
-    """The sources by site, each resolved once a run. Raises SourcesError with all that is wrong."""
+def resolve_all(sources: Mapping[str, Source], kind: str = "site") -> dict[str, Resolved]:
+    """The sources by site, or by what `kind` says, each resolved once a run. Raises SourcesError with all that is wrong."""
     found: dict[str, Resolved] = {}
     errors = []
-    for site, source in sources.items():
+    for name, source in sources.items():
         try:
-            found[site] = resolve(source)
+            found[name] = resolve(source)
         except SourceError as error:
-            errors.append(SourceError(f"site {site}: {error}"))
+            errors.append(SourceError(f"{kind} {name}: {error}"))
     if errors:
         raise SourcesError(errors)
     return found

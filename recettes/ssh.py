@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import paramiko
@@ -42,3 +43,11 @@ def connection_ends(line: str) -> tuple[str, int]:
     """The client's address and the server's port from a line of CONNECTION_SCRIPT. Raises ValueError."""
     client, _, _, port = line.split()
     return client.partition("%")[0], int(port)
+
+
+def host_keys(known_hosts: Path, address: str, port: int) -> tuple[str, ...]:
+    """The public keys ("ssh-ed25519 AAAA…") under which the estate knows the machine; none where it does not."""
+    if not known_hosts.exists():
+        return ()
+    known = paramiko.HostKeys(str(known_hosts)).lookup(address if port == 22 else f"[{address}]:{port}")
+    return tuple(f"{kind} {key.get_base64()}" for kind, key in sorted(known.items())) if known else ()

@@ -103,6 +103,42 @@ def overlaid(present: Mapping[str, str], pending: Mapping[str, str | None]) -> d
     return kept | {path: digest for path, digest in pending.items() if digest is not None}
 
 
+@dataclass(frozen=True)
+class Begun:
+    """An earlier step of this run starts the unit, or makes it read anew what is of these `kinds`; `pending` was written then."""
+
+    pending: Mapping[str, str | None]
+    kinds: tuple[str, ...] = ("definition", "reads")
+    enabled: bool = False
+
+
+def as_begun(actual: UnitTable, wanted: Mapping[str, Unit], begun: Mapping[str, Begun], *, done: bool) -> UnitTable:
+    """What later steps find. `done`: it has happened, and only what nobody could know before ("new") is known to be read now.
+
+    Otherwise it is foretold: those units run, and have read what is written then.
+    """
+    states, noted = dict(actual.states), dict(actual.noted)
+    for name in begun.keys() & wanted.keys():
+        before = begun[name].pending
+        if not done:
+            states = {other: replace(state, stale=False) for other, state in states.items()}
+            enabled = "enabled" if begun[name].enabled else states[name].enabled
+            states[name] = replace(states[name], active="active", sub="running", enabled=enabled)
+        for kind in begun[name].kinds:
+            roots = definition(name, wanted[name]) if kind == "definition" else wanted[name].reads
+            there = overlaid(actual.present, before)
+            read = {path: digest for path, digest in there.items() if inside(path, roots)}
+            noted[name, kind] = _known(noted.get((name, kind), {}), actual.present, read) if done else read
+    return replace(actual, states=states, noted=noted)
+
+
+def _known(note: Mapping[str, str], present: Mapping[str, str], foretold: Mapping[str, str]) -> dict[str, str]:
+    """The note, with the word that stands for a digest that could not be known where it was read as it lies there."""
+    return {
+        path: "new" if foretold.get(path) == "new" and digest == present.get(path) else digest for path, digest in note.items()
+    }
+
+
 def _definitions(actual: UnitTable, pending: Mapping[str, str | None], reread: Collection[str] | None) -> Iterator[Change]:
     changed = pending_definitions(pending)
     stale = [name for name, state in actual.states.items() if state.stale]
@@ -189,7 +225,9 @@ trap 'rm -f "$said"' EXIT
 tell() {
     failed=1
     echo "$2: $1 failed; the next run tries again. systemd says:" >&2
-    systemctl status --no-pager --full --lines=15 -- "$2" >&2 || :
+    systemctl status --no-pager --full --lines=0 -- "$2" >&2 || :
+    # The status leaves out what was said before systemd began to try again.
+    journalctl --no-pager --quiet --output=cat --lines=15 --unit="$2" >&2 || :
 }
 each() {
     verb=$1; shift

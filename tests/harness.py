@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +111,11 @@ class TestLab:
 
 
 @contextmanager
-def test_lab(names: list[str], scratch: Path, *, user: str = "root") -> Iterator[TestLab]:
+def test_lab(
+    names: list[str], scratch: Path, *, user: str = "root", groups: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[TestLab]:
     """A lab on bare machines, removed at the end."""
-    with temporary_estate(names, user=user) as estate:
+    with temporary_estate(names, user=user, groups=groups) as estate:
         Vault.disposable(estate.folder)
         yield TestLab(estate, scratch)
 

@@ -8,13 +8,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from docker import DockerClient
 
+from recettes.containers.cluster.image import cluster_image
+from recettes.containers.cluster.settings import HOST as CLUSTER
+from recettes.containers.cluster.settings import USER as CLUSTER_USER
 from recettes.containers.engine import engine
 from recettes.containers.identity import HOMES, HOST_KEYS, Identity, keep, kept_key
 from recettes.containers.image import image
@@ -30,6 +33,8 @@ NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 class ContainersEstate:
     """Machines `names`, one of each, in `folder`; `user` (root, or debian with sudo) is who logs in.
 
+    A machine is in the group of its name, or in those that `groups` says. The one called `hpc` is somebody else's cluster.
+
     The folder's path decides the names of containers and network, so two estates never meet.
     """
 
@@ -39,6 +44,7 @@ class ContainersEstate:
         names: Sequence[str],
         *,
         user: str = "root",
+        groups: Mapping[str, Sequence[str]] | None = None,
         client: DockerClient | None = None,
         labels: dict[str, str] | None = None,
     ) -> None:
@@ -53,6 +59,7 @@ class ContainersEstate:
         self.name = f"{self.folder.name}-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}"
         self._names = list(names)
         self._user = user
+        self._groups = dict(groups or {})
         self._client = client or engine()
         self._labels = {**(labels or {}), ESTATE_LABEL: self.name}
         self._network = f"recettes-{self.name}"
@@ -84,7 +91,8 @@ class ContainersEstate:
             self._check_ours(machines)
             for name, machine in machines.items():
                 if not machine.exists:
-                    machine.make(image(self._client), user=listed[name].user, public_key=public_key)
+                    bare = cluster_image(self._client) if name == CLUSTER else image(self._client)
+                    machine.make(bare, user=listed[name].user, public_key=public_key)
             for machine in machines.values():  # together: each boots while the others do
                 machine.container.start()
             for machine in machines.values():
@@ -119,7 +127,8 @@ class ContainersEstate:
         free = (str(address) for address in list(network.hosts())[1:] if str(address) not in taken)  # the first: gateway
         for name in self._names:
             if name not in machines:
-                machines[name] = Listed(next(free), (name,), self._user)
+                user = CLUSTER_USER if name == CLUSTER else self._user
+                machines[name] = Listed(next(free), tuple(self._groups.get(name, (name,))), user)
         keys = {name: self._identity(name).public_keys for name in machines}
         keep(self.known_hosts, known_hosts(machines, keys).encode(), 0o644)
         keep(self.ssh_config, ssh_config(machines, key=self.administrator_key, hosts=self.known_hosts).encode(), 0o644)
@@ -145,12 +154,16 @@ class ContainersEstate:
 
 
 @contextmanager
-def temporary_estate(names: Sequence[str], *, user: str = "root") -> Iterator[ContainersEstate]:
+def temporary_estate(
+    names: Sequence[str], *, user: str = "root", groups: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[ContainersEstate]:
     """An estate made for this process and removed at the end; first, those of processes that died are removed."""
     client = engine()
     remove_dead(client)
     with tempfile.TemporaryDirectory(prefix="recettes-") as parent:
-        estate = ContainersEstate(Path(parent, "test"), names, user=user, client=client, labels={OWNER_LABEL: owner()})
+        estate = ContainersEstate(
+            Path(parent, "test"), names, user=user, groups=groups, client=client, labels={OWNER_LABEL: owner()}
+        )
         try:
             estate.make()
             yield estate

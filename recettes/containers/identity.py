@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from recettes.containers.cluster.settings import HOME, USER, USER_ID
 from recettes.durable import write_whole
 
 HOST_KEYS = ("ssh_host_ed25519_key", "ssh_host_rsa_key")
-HOMES = {"root": "/root", "debian": "/home/debian"}
-DEBIAN_ID = 1000  # the first account of a Debian system, which the image makes
+# Who may be the one that logs in: of a machine, and of a cluster.
+HOMES = {"root": "/root", "debian": "/home/debian", USER: HOME}
+_IDS = {"root": 0, "debian": 1000, USER: USER_ID}  # Debian's is the first account of a system, which the image makes
 SUDOERS = "/etc/sudoers.d/90-cloud-init-users"  # the name cloud-init gives it on Debian's cloud images
 
 
@@ -45,21 +47,21 @@ class Identity:
 
     def archive(self) -> bytes:
         """A tar of the files that carry the identity, to unpack at `/`."""
-        files = [_Member("/etc/machine-id", f"{self.machine_id}\n".encode(), 0o444)]
+        files = [Member("/etc/machine-id", f"{self.machine_id}\n".encode(), 0o444)]
         for name, key in self.host_keys.items():
-            files.append(_Member(f"/etc/ssh/{name}", key.private, 0o600))
-            files.append(_Member(f"/etc/ssh/{name}.pub", f"{key.public}\n".encode(), 0o644))
-        return _tar(files)
+            files.append(Member(f"/etc/ssh/{name}", key.private, 0o600))
+            files.append(Member(f"/etc/ssh/{name}.pub", f"{key.public}\n".encode(), 0o644))
+        return archive_of(files)
 
 
 def login_archive(user: str, public_key: str) -> bytes:
-    """A tar that lets the key's owner in: as root, or as `debian`, who may then become root without a password."""
-    owner = 0 if user == "root" else DEBIAN_ID
+    """A tar that lets the key's owner in: as root, as `debian`, who may become root without a password, or as nobody special."""
+    owner = _IDS[user]
     ssh = f"{HOMES[user]}/.ssh"
-    files = [_Member(ssh, None, 0o700, owner), _Member(f"{ssh}/authorized_keys", f"{public_key}\n".encode(), 0o600, owner)]
-    if user != "root":
-        files.append(_Member(SUDOERS, f"{user} ALL=(ALL) NOPASSWD:ALL\n".encode(), 0o440))
-    return _tar(files)
+    files = [Member(ssh, None, 0o700, owner), Member(f"{ssh}/authorized_keys", f"{public_key}\n".encode(), 0o600, owner)]
+    if user == "debian":
+        files.append(Member(SUDOERS, f"{user} ALL=(ALL) NOPASSWD:ALL\n".encode(), 0o440))
+    return archive_of(files)
 
 
 def kept_key(path: Path) -> KeyPair:
@@ -81,14 +83,17 @@ def keep(path: Path, content: bytes, mode: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
+    """A file, or a folder, of root's or of another's by number."""
+
     path: str
     content: bytes | None  # None: a folder
     mode: int
     owner: int = 0
 
 
-def _tar(members: list[_Member]) -> bytes:
+def archive_of(members: Iterable[Member]) -> bytes:
+    """A tar, to unpack at `/`."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for member in members:

@@ -22,7 +22,7 @@ from recettes.recipes import ROOT
 from recettes.record import RECORD, read_records
 from recettes.secrets import SecretsError, Vault
 
-READY = ("web",)  # the machine types that have a deploy
+READY = ("web", "xmldb")  # the machine types that have a deploy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +70,8 @@ def _try(folder: Path, names: Sequence[str], wishes: Wishes) -> int:
 
 def _show(folder: Path, wishes: Wishes) -> None:
     """Where to look, and how to make this computer's browser find it."""
-    web = read_estate(folder).of_group("web")
+    estate = read_estate(folder)
+    web = estate.of_group("web")
     if not web or not wishes.sites:
         return
     address, first = web[0].address, wishes.sites[0].host
@@ -83,8 +84,9 @@ To open them in a browser, add this line to /etc/hosts, and trust the authority 
   {address} {" ".join(name for site in wishes.sites for name in site.names)}
 Or without that:
   curl --cacert {authority} --resolve {first}:443:{address} https://{first}/
-Log in:
-  ssh -F {folder}/ssh_config web""")
+Log in:""")
+    for name in estate.machines:
+        print(f"  ssh -F {folder}/ssh_config {name}")
 
 
 def say(what: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import SerializeAsAny
 
 from recettes.declarations.base import Declaration, Hostname, Name
 from recettes.declarations.flows import Flow, Network
+from recettes.declarations.ocr import Ocr
 from recettes.declarations.people import Administrator, EMail
 from recettes.declarations.relay import MailRelay
 from recettes.declarations.sites import Site
@@ -34,6 +35,7 @@ class Lab(Declaration):
     updates: Updates = Updates()
     flows: tuple[Flow, ...] = ()
     xmldb: XmlServer = XmlServer()
+    ocr: Ocr | None = None
     time_zone: str = "Etc/UTC"
     release: Literal["trixie"] = "trixie"
 

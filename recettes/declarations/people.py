@@ -55,6 +55,9 @@ def _public_key(line: str) -> str:
     return line.strip()
 
 
+PublicKey = Annotated[str, AfterValidator(_public_key)]
+
+
 def _fields(blob: bytes) -> list[bytes]:
     fields = []
     while blob:
@@ -86,7 +89,7 @@ class Administrator(Declaration):
     """
 
     name: Annotated[Name, AfterValidator(_account)]
-    keys: Annotated[tuple[Annotated[str, AfterValidator(_public_key)], ...], AfterValidator(at_least_one)]
+    keys: Annotated[tuple[PublicKey, ...], AfterValidator(at_least_one)]
     until: date | None = None
     e_mail: EMail | None = None
 

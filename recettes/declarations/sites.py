@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from recettes.declarations.base import Declaration, Hostname, Name, wrong
 from recettes.declarations.flows import Flow
 from recettes.declarations.sources import Archive, Folder, Source
+from recettes.declarations.xmldb import XmlApp, XmlServer
 from recettes.recipes import ROOT
 from recettes.web.names import ACCOUNT_LENGTH, RESERVED, account
 from recettes.web.values import (
@@ -24,10 +25,13 @@ from recettes.web.values import (
     Url,
     UrlPath,
     User,
+    size_bytes,
 )
+from recettes.xmldb.names import PORT as XMLDB_PORT
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class GivenCertificate(Declaration):
@@ -77,7 +81,7 @@ class Site(Declaration):
     @classmethod
     def _is_of_a_kind(cls, value: Any) -> Any:
         if cls in (Site, FileSite):
-            raise ValueError("is no kind of site: there are StaticSite, PhpSite, ProxySite and RedirectSite")
+            raise ValueError("is no kind of site: there are StaticSite, PhpSite, ProxySite, XmlSite and RedirectSite")
         return value
 
     @field_validator("headers")
@@ -169,6 +173,49 @@ class ProxySite(Site):
         return value if value.endswith("/") else value + "/"
 
 
+class XmlSite(Site):
+    """An application on the XML databases: the site's root is the root of the XmlApp `app`.
+
+    - `paths` are the paths that visitors may ask for, each with all below it; nothing else of the database's server is reachable.
+    - `methods` are what they may do there; whoever may GET may HEAD.
+    - `body` is the largest request and `timeout` how many seconds the application may be silent. None: as the XmlServer allows.
+    - `rest` opens /rest/, where the users of the databases work on them by all methods, with their passwords.
+    - `health` is a path of the application that the front's status page asks for.
+    """
+
+    csp: HeaderValue | None = (
+        "default-src 'self'; img-src 'self' data: https:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+    )
+    app: Name
+    paths: tuple[UrlPath, ...] = ("/",)
+    methods: tuple[Method, ...] = ("GET",)
+    body: Size | None = None
+    timeout: Seconds | None = None
+    rest: bool = False
+    health: UrlPath | None = None
+
+    @field_validator("paths", "methods")
+    @classmethod
+    def _open_something(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("is empty, and nothing of the site would be open")
+        return value
+
+    @model_validator(mode="after")
+    def _leaves_rest_its_place(self) -> XmlSite:
+        if self.rest and self.basic_auth:
+            raise ValueError("has basic_auth and rest, and a request carries one password only; give rest a site of its own")
+        if self.rest and any(path.split("/")[1] == "rest" for path in self.paths):
+            raise ValueError("has the path /rest of the application, which rest=True gives to the databases")
+        return self
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """All methods that are answered."""
+        return tuple(dict.fromkeys(word for method in self.methods for word in (method, *(("HEAD",) * (method == "GET")))))
+
+
 class RedirectSite(Site):
     """Another address. With `keep_path` the rest of what was asked for is added to it."""
 
@@ -182,8 +229,17 @@ class RedirectSite(Site):
         return value if value.count("/") > 2 else value + "/"
 
 
-def check_sites(sites: Sequence[Site], *, groups: Collection[str], flows: Iterable[Flow], root: Path = ROOT) -> None:
-    """Note what is wrong with the sites taken together: names, host names, machines, flows and sources."""
+def check_sites(
+    sites: Sequence[Site],
+    *,
+    groups: Collection[str],
+    flows: Iterable[Flow],
+    apps: Iterable[XmlApp] = (),
+    xmldb: XmlServer | None = None,
+    root: Path = ROOT,
+) -> None:
+    """Note what is wrong with the sites taken together: names, host names, machines, flows, applications and sources."""
+    served = {app.name: app for app in apps}
     from_web = [flow for flow in flows if flow.source == "web" and flow.protocol == "tcp"]
     named: dict[str, Site] = {}
     hosts: dict[str, Site] = {}
@@ -195,6 +251,8 @@ def check_sites(sites: Sequence[Site], *, groups: Collection[str], flows: Iterab
                 wrong(site, "host", f"{host} is already a name of the site {other.name!r}; each host name leads to one site")
         if isinstance(site, ProxySite):
             _check_target(site, groups, from_web)
+        if isinstance(site, XmlSite):
+            _check_app(site, served, xmldb or XmlServer(), from_web)
         if isinstance(site, FileSite):
             _check_source(site, root)
 
@@ -211,8 +269,26 @@ def _check_name(site: Site, named: dict[str, Site]) -> None:
 def _check_target(site: ProxySite, groups: Collection[str], from_web: Sequence[Flow]) -> None:
     if site.to not in groups:
         wrong(site, "to", f"there is no machine {site.to!r}; there are {', '.join(sorted(groups))}")
-    elif site.to != "web" and not any(flow.to == site.to and flow.ports[0] <= site.port <= flow.ports[1] for flow in from_web):
+    elif site.to != "web" and not _let_in(from_web, site.to, site.port):
         wrong(site, "port", f"no flow lets web reach {site.to} at port {site.port}; declare one, or correct the port")
+
+
+def _check_app(site: XmlSite, served: Mapping[str, XmlApp], server: XmlServer, from_web: Sequence[Flow]) -> None:
+    if site.app not in served:
+        wrong(site, "app", f"there is no XmlApp {site.app!r}; declared are {', '.join(sorted(served)) or 'none'}")
+    elif site.rest and any(path.split("/")[1] == "rest" for path in served[site.app].transforms):
+        wrong(site, "rest", f"takes the place of /rest, which is one of the transforms of the XmlApp {site.app!r}")
+    if not _let_in(from_web, "xmldb", XMLDB_PORT):
+        flow = f'Flow(source="web", to="xmldb", port={XMLDB_PORT}, why="the editions")'
+        wrong(site, "app", f"no flow lets web reach the XML databases; add {flow} to the flows of Lab")
+    if site.rest and not server.rest:
+        wrong(site, "rest", "opens what is not there: the REST interface is off; Lab(xmldb=XmlServer(rest=True)) turns it on")
+    if site.body and size_bytes(site.body) > size_bytes(server.upload):
+        wrong(site, "body", f"is more than the database's server takes: {server.upload}, XmlServer.upload")
+
+
+def _let_in(from_web: Sequence[Flow], group: str, port: int) -> bool:
+    return any(flow.to == group and flow.ports[0] <= port <= flow.ports[1] for flow in from_web)
 
 
 def _check_source(site: FileSite, root: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from recettes.catalogue import CatalogueError, find
 from recettes.declarations.base import Declaration, Name, written_as, wrong
 from recettes.declarations.sources import Source
 from recettes.web.values import Size, UrlPath
 from recettes.xmldb.names import RESERVED
 
-# Languages whose stemmer is in BaseX's core: https://docs.basex.org/main/Full-Text#languages
+# Languages with a stemmer in BaseX's core or in Lucene's, which the catalogue adds: https://docs.basex.org/main/Full-Text#languages
 Language = Literal["ar", "da", "de", "en", "es", "fi", "fr", "hu", "it", "nl", "no", "pt", "ro", "ru", "sv"]
 
 
@@ -104,6 +105,15 @@ class XmlServer(Declaration):
     rest: bool = False
     visitors: Literal["whole", "network", "nothing"] = "network"
     dumps: XmlDumps = XmlDumps()
+
+
+def check_server(server: XmlServer) -> None:
+    """Note versions of its programs that nobody knows."""
+    for program in ("basex", "jetty", "saxon"):
+        try:
+            find(program, getattr(server, program))
+        except CatalogueError as error:
+            wrong(server, program, str(error))
 
 
 def check_xmldb(

@@ -15,21 +15,39 @@ from recettes.lab import LabView
 from recettes.loaded import recorders
 from recettes.recipes import ROOT
 from recettes.roles.base import RELAY_SECRET, base
+from recettes.roles.dumps import dumps_kept, dumps_made, dumps_secrets
+from recettes.roles.ocr import ocr_secrets, ocr_submitter
 from recettes.roles.web import web
+from recettes.roles.xmldb import xmldb
 from recettes.sshd import sshd_config
 from recettes.stamp import identity
 from recettes.units import Unit
 from recettes.web.nginx import secret_names
 from recettes.web.vhost import Front
+from recettes.xmldb.jetty import Listening
+from recettes.xmldb.names import ADMIN_SECRET, user_secret
+from recettes.xmldb.names import USER as BASEX_USER
 
 
 def blueprints_of(lab: LabView, name: str) -> dict[str, Blueprint]:
-    """By role, all that the machine's groups want of it; base is what every machine has.
+    """By role, all that the machine's groups want of it; base is what every machine has. Put together once in a run.
 
     Secrets that are not made yet are left out of their files (see LabView.secret). Raises CertificateError, ValueError.
     """
+    if name not in lab.blueprints:
+        lab.blueprints[name] = _blueprints(lab, name)
+    return lab.blueprints[name]
+
+
+def _blueprints(lab: LabView, name: str) -> dict[str, Blueprint]:
     groups = lab.machine(name).groups
-    roles = {"base": _base(lab, name)} | ({"web": _web(lab)} if "web" in groups else {})
+    roles = {"base": _base(lab, name)}
+    if "web" in groups:
+        roles["web"] = _web(lab)
+    if "xmldb" in groups:
+        roles["xmldb"] = _xmldb(lab, name)
+    if "images" in groups:
+        roles["ocr"] = ocr_submitter(lab, name)
     program = (ROOT / "programs/loaded").read_text(encoding="utf-8")
     return {role: part + Blueprint(files=recorders(part.units, program)) for role, part in roles.items()}
 
@@ -51,21 +69,42 @@ def _base(lab: LabView, name: str) -> Blueprint:
         relay_password=password.reveal().encode() if password else None,
     )
     firewall = firewall_files()
-    return common + Blueprint(files=firewall, units={UNIT: Unit(definition=tuple(firewall))})
+    return together([common, Blueprint(files=firewall, units={UNIT: Unit(definition=tuple(firewall))}), dumps_kept(lab, name)])
 
 
 def _web(lab: LabView) -> Blueprint:
     lab_wide = lab.wishes.lab
-    front = Front(lab_wide.contact, lab_wide.administrator_networks, _inner_addresses(lab))
+    front = Front(
+        lab_wide.contact,
+        lab_wide.administrator_networks,
+        _inner_addresses(lab),
+        {app.name: app for app in lab.wishes.xml_apps},
+        lab_wide.xmldb,
+    )
     return together(
         [web(lab.wishes.sites, front, lab.secret), certificate_files(), acme_blueprint(certificates_of(lab), acme_of(lab))]
     )
+
+
+def _xmldb(lab: LabView, name: str) -> Blueprint:
+    wishes = lab.wishes
+    fronts = tuple(_inner_addresses(lab).get("web", ()))
+    server = xmldb(
+        wishes.lab.xmldb,
+        wishes.xml_apps,
+        wishes.xml_packages,
+        listening=Listening(lab.machine(name).inner, fronts),
+        password=lab.secret(ADMIN_SECRET),
+    )
+    return server + dumps_made(lab, name)
 
 
 def check_secrets(lab: LabView) -> None:
     """Raise SecretsError or CertificateError where a secret is missing, or no good, that no run makes."""
     sites = lab.wishes.sites if lab.estate.of_group("web") else ()
     if any((site.issuer or lab.wishes.lab.issuer) == "local" for site in sites) or secret_names(sites):
+        lab.vault.entries()
+    if lab.estate.of_group("xmldb") or any(ocr_secrets(lab, machine.name) for machine in lab.estate.of_group("images")):
         lab.vault.entries()
     if sites:
         certificates_of(lab)
@@ -75,7 +114,11 @@ def check_secrets(lab: LabView) -> None:
 
 def secrets_of(lab: LabView, name: str) -> list[str]:
     """The random secrets that the machine needs."""
-    return secret_names(lab.wishes.sites) if "web" in lab.machine(name).groups else []
+    groups = lab.machine(name).groups
+    needed = secret_names(lab.wishes.sites) if "web" in groups else []
+    if "xmldb" in groups:
+        needed += [ADMIN_SECRET, *(user_secret(user.name) for user in lab.wishes.xml_users)]
+    return needed + dumps_secrets(lab, name) + ocr_secrets(lab, name)
 
 
 def rules_of(lab: LabView, name: str) -> Rules:
@@ -86,6 +129,7 @@ def rules_of(lab: LabView, name: str) -> Rules:
         addresses=_inner_addresses(lab),
         administrators=lab.wishes.lab.administrator_networks,
         ssh_port=lab.machine(name).port,
+        muted=[BASEX_USER] if "xmldb" in lab.machine(name).groups else [],
     )
 
 
@@ -121,5 +165,5 @@ def acme_of(lab: LabView) -> Acme:
 
 def _inner_addresses(lab: LabView) -> dict[str, list[str]]:
     """By group, the addresses by which the estate's machines reach each other."""
-    groups = {group for machine in lab.estate.machines.values() for group in machine.groups}
+    groups = {group for machine in lab.estate.machines.values() if not machine.foreign for group in machine.groups}
     return {group: [machine.inner for machine in lab.estate.of_group(group)] for group in sorted(groups)}

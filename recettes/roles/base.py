@@ -25,7 +25,7 @@ def base(lab: Lab, estate: Estate, machine: Machine, *, today: date, relay_passw
     `relay_password` is the estate's secret `mail-relay`, needed where the lab's relay has a user.
     """
     administrators = [person for person in lab.administrators if person.current(today)]
-    addresses = {address for one in estate.machines.values() for address in (one.address, one.inner)}
+    addresses = {address for one in estate.machines.values() if not one.foreign for address in (one.address, one.inner)}
     shown = f"{machine.name} ({estate.name})"
     parts = [
         access(administrators),

@@ -1,12 +1,14 @@
-"""Which release each site of files shall show."""
+"""Which release each site of files shall show, and what the XML databases and their applications are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from recettes.declarations.sites import FileSite, PhpSite, Site
+from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage
 from recettes.releases import Release
-from recettes.sources import Resolved, SourcesError, resolve_all
+from recettes.sources import Resolved, SourceError, SourcesError, resolve_all
 from recettes.web import names
 
 
@@ -30,3 +32,27 @@ def releases_of(sites: Sequence[Site], sources: Mapping[str, Resolved]) -> dict[
         for site in sites
         if site.name in sources
     }
+
+
+@dataclass(frozen=True)
+class XmlSources:
+    """The contents by name; `problem` is why there are none."""
+
+    databases: Mapping[str, Resolved] = field(default_factory=dict)
+    packages: Mapping[str, Resolved] = field(default_factory=dict)
+    apps: Mapping[str, Resolved] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def xml_sources_of(databases: Sequence[XmlDatabase], packages: Sequence[XmlPackage], apps: Sequence[XmlApp]) -> XmlSources:
+    """All that is published to the XML database machine; all that is wrong with it in one problem."""
+    found: dict[str, dict[str, Resolved]] = {"database": {}, "package": {}, "application": {}}
+    errors: list[SourceError] = []
+    for kind, declared in (("database", databases), ("package", packages), ("application", apps)):
+        try:
+            found[kind] = resolve_all({one.name: one.source for one in declared}, kind)
+        except SourcesError as error:
+            errors += error.errors
+    if errors:
+        return XmlSources(problem=str(SourcesError(errors)))
+    return XmlSources(found["database"], found["package"], found["application"])

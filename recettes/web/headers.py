@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recettes.declarations.sites import PhpSite, ProxySite, Site
+from recettes.declarations.sites import PhpSite, ProxySite, Site, XmlSite
 from recettes.web.names import identifier
 
 HSTS_SECONDS = 63072000  # two years: Mozilla's guidelines 6.0
@@ -63,7 +63,7 @@ def hsts(site: Site) -> str:
 def split(site: Site) -> tuple[Mapping[str, str], tuple[Filled, ...]]:
     """Headers that are ours alone, and those that an application may send itself: two of the same would contradict each other."""
     headers = security_headers(site)
-    if not isinstance(site, (PhpSite, ProxySite)):
+    if not isinstance(site, (PhpSite, ProxySite, XmlSite)):
         return headers, ()
     shared = {(fill.name, fill.ours): fill for fill in shared_fills()}
     filled = (

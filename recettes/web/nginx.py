@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from recettes.declarations.sites import ProxySite, Site
+from recettes.declarations.sites import Site
 from recettes.files import File, text
 from recettes.secrets import Secret
 from recettes.trees import Tree
@@ -12,7 +12,7 @@ from recettes.web import names
 from recettes.web.headers import shared_fills
 from recettes.web.passwords import password_file
 from recettes.web.template import render
-from recettes.web.vhost import Front, unavailable_page, vhost
+from recettes.web.vhost import Front, failed_page, health, unavailable_page, vhost
 
 PACKAGES = frozenset({"nginx", "libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static"})
 
@@ -45,8 +45,9 @@ def nginx_tree(sites: Sequence[Site], front: Front, passwords: Passwords) -> Tre
             status=names.STATUS,
             filled=shared_fills(),
             unavailable=unavailable_page(),
+            failed=failed_page(),
             administrators=front.administrators,
-            healthy=[site for site in sites if isinstance(site, ProxySite) and site.health and front.addresses.get(site.to)],
+            healthy=[(site, path) for site in sites if (path := health(site, front))],
         )
     )
     for site in sites:

@@ -79,3 +79,8 @@ User = Annotated[
     ),
 ]
 Extension = Annotated[str, written_as(r"[a-z][a-z0-9-]{0,30}", 'is not an extension of PHP such as "gd", as in php8.4-gd')]
+
+
+def size_bytes(size: str) -> int:
+    """Of a Size."""
+    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1]]

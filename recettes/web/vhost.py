@@ -7,12 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recettes.declarations.sites import FileSite, PhpSite, ProxySite, RedirectSite, Site, StaticSite
+from recettes.declarations.sites import FileSite, PhpSite, ProxySite, RedirectSite, Site, StaticSite, XmlSite
+from recettes.declarations.xmldb import XmlApp, XmlServer
 from recettes.web import names
 from recettes.web.headers import hsts, split
-from recettes.web.template import page, render
+from recettes.web.template import Quoted, page, render
+from recettes.web.values import size_bytes
+from recettes.web.xml_paths import locations
+from recettes.xmldb.names import PORT as XMLDB_PORT
+from recettes.xmldb.names import run_path
 
 _SERVER_ERRORS = "500 502 503 504"
+# How often one address may come to the REST interface, where passwords are asked for: requests a second, how many wait, how many
+# are answered at a time.
+REST_RATE, REST_BURST, REST_AT_A_TIME = 10, 20, 8
+# What the database's server learns of a visitor's address, and notes in its log.
+_VISITOR = {"whole": Quoted("$remote_addr"), "network": Quoted("$visitor_network"), "nothing": Quoted('""')}
+# The database's server ends a query at its time-out, and then says so.
+_ANSWER_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -20,12 +32,15 @@ class Front:
     """What all sites of the machine have in common.
 
     `contact` is an e-mail address for security.txt, `administrators` networks in CIDR notation, `addresses` those of the
-    machines of each group by which this one reaches them.
+    machines of each group by which this one reaches them; `apps` are the applications on the XML databases by name, and `xmldb`
+    is their server.
     """
 
     contact: str = ""
     administrators: Sequence[str] = ()
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    apps: Mapping[str, XmlApp] = field(default_factory=dict)
+    xmldb: XmlServer = field(default_factory=XmlServer)
 
 
 def vhost(site: Site, front: Front) -> str:
@@ -60,10 +75,31 @@ def _kind(site: Site, front: Front) -> tuple[str, dict[str, Any]]:
                 **_files(site),
                 "socket": names.socket(site.name),
                 "body": body_size(site),
+                "codes": "502 504",
             }
         case ProxySite():
-            addresses = [_in_url(address) for address in front.addresses.get(site.to, ())]
-            return "nginx/proxy_site.conf.j2", {"addresses": addresses}
+            return "nginx/proxy_site.conf.j2", {
+                **_application(front, site.to, site.port),
+                "codes": "502 504",
+                "body": site.body,
+                "timeout": site.timeout,
+                "visitor": Quoted("$remote_addr"),
+                "websocket": site.websocket,
+            }
+        case XmlSite():
+            return "nginx/xml_site.conf.j2", {
+                **_application(front, "xmldb", XMLDB_PORT),
+                "codes": "502 503 504",
+                "body": site.body or front.xmldb.upload,
+                "timeout": site.timeout or front.xmldb.timeout + _ANSWER_SECONDS,
+                "visitor": _VISITOR[front.xmldb.visitors],
+                "websocket": False,
+                "locations": locations(site, front.apps[site.app]),
+                "whole": "/" in site.paths,
+                "rest_rate": REST_RATE,
+                "rest_burst": REST_BURST,
+                "rest_at_a_time": REST_AT_A_TIME,
+            }
         case RedirectSite():
             return "nginx/redirect.conf.j2", {"target": site.to.rstrip("/") if site.keep_path else site.to}
     raise TypeError(f"{type(site).__name__} is no kind of site")
@@ -77,10 +113,23 @@ def _files(site: FileSite) -> dict[str, Any]:
     }
 
 
+def _application(front: Front, group: str, port: int) -> dict[str, Any]:
+    return {"group": group, "addresses": [_in_url(address) for address in front.addresses.get(group, ())], "port": port}
+
+
+def health(site: Site, front: Front) -> str | None:
+    """The path on the site's upstream that says whether its application is well; None where there is none to ask."""
+    match site:
+        case ProxySite() if site.health and front.addresses.get(site.to):
+            return site.health
+        case XmlSite() if site.health and front.addresses.get("xmldb"):
+            return run_path(site.app) + site.health.removeprefix("/")
+    return None
+
+
 def body_size(site: PhpSite) -> str:
     """The largest request: an upload, and the form around it."""
-    number, unit = int(site.upload[:-1]), site.upload[-1]
-    return f"{number * {'k': 1, 'm': 1024, 'g': 1024 * 1024}[unit] + 1024}k"
+    return f"{size_bytes(site.upload) // 1024 + 1024}k"
 
 
 def _in_url(address: str) -> str:
@@ -108,5 +157,16 @@ def unavailable_page() -> str:
         (
             ("en", "This site does not answer at the moment. Please try again in a few minutes."),
             ("fr", "Ce site ne répond pas pour le moment. Réessayez dans quelques minutes."),
+        ),
+    )
+
+
+def failed_page() -> str:
+    """Shown instead of what an application's server says of its own fault."""
+    return page(
+        "Something went wrong · Une erreur est survenue",
+        (
+            ("en", "This page could not be made, through no fault of yours. Please try again, or ask for less at a time."),
+            ("fr", "Cette page n’a pas pu être produite ; la faute n’est pas la vôtre. Réessayez, ou demandez moins à la fois."),
         ),
     )

@@ -24,6 +24,16 @@ ADMIN_PASSWORD = f"{STATE}/admin"
 ADMIN_SECRET = "basex-admin"  # noqa: S105
 PROGRAM = "/usr/local/lib/recettes/xmldb"
 
+# The programs in force, and the Java that runs them: on any architecture, and without the alternatives of /etc.
+BASEX = "/opt/basex/current"
+JETTY = "/opt/jetty/current"
+SAXON = "/opt/saxon/current"
+JAVA = "/usr/lib/jvm/default-java/bin/java"
+
+# Answers "ok", to anybody whom the server lets in, as long as BaseX answers. No name of the lab's begins with an underscore.
+HEALTH_PATH = "/health/"
+HEALTH_USER = "_health"
+
 # BaseX's own, and what the paths of the server already mean.
 RESERVED = {"admin": "BaseX's administrator", "rest": "the REST interface", "run": "applications", "render": "transformations"}
 

@@ -22,13 +22,13 @@ from recettes.shell import whole
 from recettes.trees import Tree, tree_script
 
 APPLICATION = """
-import base64, hashlib, http.server, json, time
+import base64, hashlib, http.server, json, threading, time
 
 class Application(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def answer(self, body, *headers):
-        self.send_response(200)
+    def answer(self, body, *headers, status=200):
+        self.send_response(status)
         for name, value in (("Content-Length", str(len(body))), ("Content-Type", "text/html"), *headers):
             self.send_header(name, value)
         self.end_headers()
@@ -39,6 +39,8 @@ class Application(http.server.BaseHTTPRequestHandler):
             return self.echo_one_frame()
         if self.path.endswith("/own"):
             return self.answer(b"own", ("Content-Security-Policy", "default-src 'none'"), ("Set-Cookie", "a=b; Path=/exist/"))
+        if self.path.rpartition("/")[2] in ("422", "460", "500"):
+            return self.answer(b"query source", ("Server-Timing", "parse;dur=1"), status=int(self.path[-3:]))
         if self.path.endswith("/slowly"):
             self.send_response(200)
             self.send_header("Connection", "close")
@@ -61,7 +63,8 @@ class Application(http.server.BaseHTTPRequestHandler):
         self.wfile.write(bytes([129, len(masked)]) + bytes(b ^ head[2 + i % 4] for i, b in enumerate(masked)))
         self.close_connection = True
 
-http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Application).serve_forever()
+for port in (8080, 8984):
+    threading.Thread(target=http.server.ThreadingHTTPServer(("127.0.0.1", port), Application).serve_forever).start()
 """
 
 
@@ -112,7 +115,7 @@ def bring_up(machine: Machine, blueprint: Blueprint, sites: Sequence[Site]) -> N
 def start_application(machine: Machine) -> None:
     put(machine, {"/root/application.py": APPLICATION})
     machine.run("systemd-run --unit application python3 /root/application.py")
-    machine.run("for i in $(seq 50); do curl -s -o /dev/null 127.0.0.1:8080 && exit 0; sleep 0.1; done; exit 1")
+    machine.run("for i in $(seq 50); do curl -s -o /dev/null 127.0.0.1:8984 && exit 0; sleep 0.1; done; exit 1")
 
 
 @dataclass(frozen=True)

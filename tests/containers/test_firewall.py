@@ -27,7 +27,7 @@ recettes.firewall._input = lambda rules: [_DROP.format(way) for way in ("input",
 """
 
 
-def deploy(*flows: str, administrators: str = "", ssh_port: int = 22, addresses: str = "{}") -> str:
+def deploy(*flows: str, administrators: str = "", ssh_port: int = 22, addresses: str = "{}", muted: str = "") -> str:
     return f"""
 from datetime import date
 from operations.files import files
@@ -39,7 +39,10 @@ flows = [{", ".join(f'Flow({flow}, to="web", why="test")' for flow in flows)}]
 files(name="Boot unit", wanted=firewall_files())
 firewall(
     name="Firewall",
-    rules=rules_for(["web"], flows, addresses={addresses}, administrators={administrators.split()!r}, ssh_port={ssh_port}),
+    rules=rules_for(
+        ["web"], flows, addresses={addresses}, administrators={administrators.split()!r}, ssh_port={ssh_port},
+        muted={muted.split()!r},
+    ),
     today=date.today(),
 )
 """
@@ -131,6 +134,23 @@ def test_tables_of_others_are_left_alone(controller: Controller, web: Machine) -
     controller.converge(SITES)
     controller.converge(OTHERS)
     assert "198.51.100.9" in web.run("nft list table inet f2b-table; nft delete table inet f2b-table").out
+
+
+def test_a_muted_account_answers_but_asks_nobody_and_its_loss_leaves_no_machine_open(
+    controller: Controller, web: Machine
+) -> None:
+    web.run("id mute 2>/dev/null || useradd --system mute")
+    web.run("id talker 2>/dev/null || useradd --system talker")
+    muting = deploy('source="world", port=443', muted="mute not-yet-made")
+    planned = controller.dry(muting)
+    web.run("useradd --system not-yet-made")
+    assert controller.apply(muting).changes == planned.changes
+    assert controller.dry(muting).changes == []
+    asking = "runuser -u {} -- curl -s -m 5 telnet://127.0.0.1:22 </dev/null"
+    assert web.run(asking.format("mute"), check=False).code == 7  # refused, and at once
+    assert "SSH-" in web.run(asking.format("talker"), check=False).out
+    web.run("userdel not-yet-made; nft delete table inet recettes; systemctl restart recettes-firewall")
+    assert "policy drop" in table(web)
 
 
 def test_rules_that_would_lock_the_administrator_out_are_refused(controller: Controller, web: Machine) -> None:

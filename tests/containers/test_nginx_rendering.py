@@ -15,8 +15,9 @@ import pytest
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
 from recettes.declarations.base import noted
-from recettes.declarations.sites import PhpSite, ProxySite, RateLimit, RedirectSite, Site, StaticSite
+from recettes.declarations.sites import PhpSite, ProxySite, RateLimit, RedirectSite, Site, StaticSite, XmlSite
 from recettes.declarations.sources import Folder
+from recettes.declarations.xmldb import XmlApp
 from recettes.files import text
 from recettes.roles.web import web
 from recettes.secrets import Secret
@@ -55,12 +56,29 @@ SITES: tuple[Site, ...] = (
     ),
     ProxySite(name="gone", host="gone.test", to="xmldb", port=8090, basic_auth=("ann",)),
     ProxySite(name="nowhere", host="nowhere.test", to="images", port=8182),
+    XmlSite(name="edition", host="edition.test", app="letters", body="1k", health="/health"),
+    XmlSite(name="part", host="part.test", app="letters", paths=("/api", "/letter/x"), methods=("GET", "POST"), rest=True),
     RedirectSite(name="old", host="old.test", to="https://www.home.test/new?a=1&b=2", code=308),
     RedirectSite(name="moved", host="moved.test", to="https://www.home.test/", keep_path=True),
 )
-FRONT = Front("admin@lab.test", (), {"xmldb": ("127.0.0.1",)})
+APPS = {"letters": XmlApp(name="letters", source=HERE, transforms=("/letter",))}
+FRONT = Front("admin@lab.test", (), {"xmldb": ("127.0.0.1",)}, APPS)
 LOOK = "<?php header('Content-Type: text/plain'); "
 LONG = "x" * 5000
+LIES = [
+    word
+    for header in (
+        "X-Forwarded-For: 203.0.113.9",
+        "X-Real-IP: 203.0.113.9",
+        "Forwarded: for=203.0.113.9;host=evil",
+        "X-Forwarded-Proto: http",
+        "X-Forwarded-Prefix: /evil",
+        "X-Forwarded-Server: evil",
+        "X-Proxied-Https: on",
+        "Proxy: evil",
+    )
+    for word in ("-H", header)
+]
 CONTENTS: dict[str, dict[str, str | bytes]] = {
     "home": {
         "index.html": f"<p>home {LONG}",
@@ -326,14 +344,77 @@ def test_an_application_that_does_not_answer_gets_a_page_in_two_languages(visito
 
 
 def test_an_application_is_told_who_asks_and_cannot_be_lied_to(visitor: Visitor) -> None:
-    reply = visitor.get(
-        "https://db.test/", "-H", "X-Forwarded-For: 203.0.113.9", "-H", "Proxy: evil", "-H", "X-Forwarded-Proto: http"
-    )
+    reply = visitor.get("https://db.test/", *LIES)
     told = json.loads(reply.body)["headers"]
     assert told["Host"] == "db.test"
     assert told["X-Forwarded-Proto"] == "https"
     assert told["X-Forwarded-For"] == told["X-Real-IP"] != "203.0.113.9"
-    assert "Proxy" not in told
+    network = json.loads(visitor.get("https://edition.test/", *LIES).body)["headers"]
+    assert network["X-Forwarded-For"] == network["X-Real-IP"] == told["X-Real-IP"].rpartition(".")[0] + ".0"
+    assert not (told.keys() | network.keys()) & {
+        "Proxy",
+        "Forwarded",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Server",
+        "X-Proxied-Https",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("edition.test/", "/run/letters/letters/"),
+        ("edition.test/search?q=a%2Fb", "/run/letters/letters/search?q=a%2Fb"),
+        ("edition.test/letters/1", "/run/letters/letters/letters/1"),
+        ("edition.test/letter/1", "/render/letters/letters/letter/1"),
+        ("edition.test/rest", "/run/letters/letters/rest"),
+        ("edition.test/letter/..%2f%2e%2e/../letter%2F1", None),
+        ("edition.test/a/..%2fletter//1", "/render/letters/letters/letter/1"),
+        ("edition.test//rest/x%3Fy%23z", "/run/letters/letters/rest/x%3Fy%23z"),
+        ("part.test/api/x", "/run/letters/letters/api/x"),
+        ("part.test/letter/x", "/render/letters/letters/letter/x"),
+        ("part.test/rest/letters", "/rest/letters"),
+        ("part.test/", None),
+        ("part.test/apis", None),
+        ("part.test/letter/y", None),
+        ("part.test/run/letters/letters/api", None),
+        ("part.test/api/..;/..;/rest", None),
+        ("part.test/api/%252e%252e/x", None),
+        ("part.test/api/..%5cx", None),
+        ("part.test/api%00", None),
+    ],
+)
+def test_an_edition_is_reached_by_its_own_paths_and_nothing_beside_it(visitor: Visitor, url: str, asked: str | None) -> None:
+    reply = visitor.get(f"https://{url}")
+    if asked is None:
+        assert (reply.status, b"path" in reply.body) in ((404, False), (400, False)), reply
+    else:
+        assert json.loads(reply.body)["path"] == asked
+
+
+def test_an_edition_takes_the_methods_and_sizes_that_are_declared(visitor: Visitor) -> None:
+    refused = visitor.get("https://edition.test/", "-X", "POST", "-d", "x")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert "allow" not in visitor.get("https://edition.test/").headers
+    assert visitor.get("https://part.test/api", "-d", "xyz").body == b"3"
+    assert visitor.get("https://part.test/api", "-X", "DELETE").status == 405
+    assert visitor.get("https://edition.test/", "-X", "GET", "-d", "x" * 2000).status == 413
+
+
+def test_what_the_server_of_an_edition_says_of_its_own_faults_is_not_shown(visitor: Visitor) -> None:
+    for said, status in ((500, 500), (460, 504)):
+        reply = visitor.get(f"https://edition.test/{said}")
+        assert (reply.status, b"query" in reply.body, "faute" in reply.body.decode()) == (status, False, True)
+    reply = visitor.get("https://edition.test/422")
+    assert (reply.status, reply.body) == (422, b"query source")
+    assert "server-timing" not in reply.headers
+
+
+def test_who_tries_passwords_at_the_databases_is_turned_away(visitor: Visitor) -> None:
+    storm = ("--parallel", "--parallel-immediate", "--parallel-max", "60", "-o", "/dev/null", "-w", "%{http_code}\\n")
+    said = visitor.curl("https://part.test/rest/[1-80]", "-u", "admin:guess", "--http1.1", *storm).stdout.split()
+    assert said.count(b"429") > 20
+    assert visitor.get("https://edition.test/").status == 200
 
 
 def test_cookies_of_an_application_are_for_where_visitors_see_it(visitor: Visitor) -> None:
@@ -428,6 +509,7 @@ def test_logs_are_rotated_and_written_on(visitor: Visitor, machine: Machine) -> 
 def test_status_and_health_are_for_this_machine_only(visitor: Visitor, machine: Machine) -> None:
     assert "Active connections" in machine.run("curl -s 127.0.0.1:81/status").out
     assert json.loads(machine.run("curl -s 127.0.0.1:81/health/db").out)["path"] == "/up"
+    assert json.loads(machine.run("curl -s 127.0.0.1:81/health/edition").out)["path"] == "/run/letters/letters/health"
     assert visitor.curl("http://db.test:81/status").returncode == 7  # refused
     assert visitor.get("https://db.test/status").headers["content-type"] == "text/html"  # the application's own
 

@@ -47,3 +47,37 @@ def test_before_bin_try_one_sentence_says_to_run_it(tmp_path: Path) -> None:
 def test_a_mistake_is_named_with_its_place_and_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(EstateError, match=said):
         read_estate(estate(tmp_path, text))
+
+
+THREE = """
+[a]
+address = "10.0.0.1"
+groups = [{a}]
+[b]
+address = "10.0.0.2"
+groups = [{b}]
+[c]
+address = "10.0.0.3"
+groups = ["xmldb"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "web"),
+    [
+        ('"apps"', '"xmldb", "images"', ["b"]),
+        ('"apps"', '"images"', ["c"]),
+        ('"apps", "web"', '"xmldb"', ["a"]),
+        ('"xmldb"', '"web"', ["b"]),
+    ],
+)
+def test_without_a_web_machine_the_first_of_the_xml_databases_is_one_as_well(
+    tmp_path: Path, a: str, b: str, web: list[str]
+) -> None:
+    found = read_estate(estate(tmp_path, THREE.format(a=a, b=b)))
+    assert [machine.name for machine in found.of_group("web")] == web
+    assert list(found.machines) == ["a", "b", "c"]
+
+
+def test_an_estate_in_which_none_can_stand_in_has_no_web_machine(tmp_path: Path) -> None:
+    assert read_estate(estate(tmp_path, '[one]\naddress = "10.0.0.1"\ngroups = ["apps"]\n')).of_group("web") == []

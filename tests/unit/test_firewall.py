@@ -91,6 +91,17 @@ def test_only_machines_of_containers_forward() -> None:
     assert "hook forward" not in render(replace(RULES, forward=True))
 
 
+def test_only_muted_accounts_have_what_they_send_looked_at() -> None:
+    assert "hook output" not in render(RULES)
+    muted = render(replace(RULES, muted=("basex",)))
+    assert 'meta skuid "basex" ct state new reject with icmpx admin-prohibited' in muted
+
+
+def test_an_account_that_the_run_only_makes_has_a_number_while_its_rules_are_looked_at() -> None:
+    assert "/etc/passwd" not in firewall_state(RULES).script
+    assert "mount --bind" in firewall_state(replace(RULES, muted=("basex",))).script
+
+
 def test_a_long_comment_is_cut_between_letters() -> None:
     long = render(Rules((replace(SITES, comment="é" * 100),)))
     assert f'comment "{"é" * 60}"' in long

@@ -116,3 +116,8 @@ def test_a_group_without_machines_lets_nobody_in() -> None:
     made = rules_for(["web"], [flow("xmldb", "web", 8080)], addresses={}, administrators=[])
     assert all(opening.networks == () for opening in made.openings)
     assert not made.admits("10.0.0.3", 8080)
+
+
+def test_accounts_are_muted_whatever_flows_there_are() -> None:
+    made = rules_for(["xmldb"], [], addresses={}, administrators=[], muted=["b", "a"])
+    assert made.muted == ("a", "b")

@@ -105,7 +105,7 @@ def test_a_redirect_leads_to_a_web_address(value: str) -> None:
 
 def test_a_site_has_a_kind() -> None:
     Site(name="a", host="a.test")
-    assert said() == ["Site: is no kind of site: there are StaticSite, PhpSite, ProxySite and RedirectSite"]
+    assert said() == ["Site: is no kind of site: there are StaticSite, PhpSite, ProxySite, XmlSite and RedirectSite"]
 
 
 def test_an_unknown_key_names_those_that_are_known() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from facts.units import unit_table
 from recettes.loaded import drop_in, recorders
-from recettes.units import Unit, UnitState, UnitTable, overlaid, plan_units, units_script
+from recettes.units import Begun, Unit, UnitState, UnitTable, as_begun, overlaid, plan_units, units_script
 
 WEB = "web.service"
 RUNS = UnitState("loaded", "active", "running", "enabled")
@@ -148,3 +148,31 @@ def test_an_answer_that_names_fewer_units_is_not_understood() -> None:
     block = [f"{key}={value}" for key, value in shown.items()]
     with pytest.raises(ValueError, match="shorter"):
         unit_table({WEB: Unit(), "b.service": Unit()}).parse(["= show", *block, "= enabled", "enabled", "= notes"])
+
+
+def test_what_an_earlier_step_starts_is_foretold_as_running_and_as_having_read_what_is_written_then() -> None:
+    unit = {"a.service": Unit(definition=("/opt/a",), reads=("/etc/a",))}
+    bare = UnitTable({"a.service": UnitState("not-found", "inactive", "dead", "not-found")})
+    first: dict[str, str | None] = {"/opt/a/x": "new", "/etc/a/y": "1"}
+    begun = {"a.service": Begun(first, enabled=True)}
+
+    def planned(pending: dict[str, str | None]) -> list[tuple[str, str]]:
+        return [(c.action, c.wanted) for c in plan_units(as_begun(bare, unit, begun, done=False), unit, pending)]
+
+    assert planned(first) == []
+    assert planned({**first, "/etc/a/z": "2"}) == [("restart", "has not read /etc/a/z")]
+
+
+def test_what_was_read_as_it_lies_there_is_read_though_nobody_knew_its_digest_before() -> None:
+    unit = {"a.service": Unit(definition=("/opt/a",))}
+    drop = drop_in("a.service")
+    running = UnitState("loaded", "active", "running", "enabled")
+    begun = {"a.service": Begun({"/opt/a/x": "new"})}
+    there = {"/opt/a/x": "1", drop: "2"}
+
+    def planned(noted: dict[str, str]) -> list[str]:
+        table = UnitTable({"a.service": running}, {("a.service", "definition"): noted}, there)
+        return [c.action for c in plan_units(as_begun(table, unit, begun, done=True), unit, {"/opt/a/x": "new"})]
+
+    assert planned(there) == []
+    assert planned({**there, "/opt/a/x": "0"}) == ["restart"]

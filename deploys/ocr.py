@@ -1,0 +1,20 @@
+"""The submitter of text recognition: it sends page images to the clusters and brings the results back."""
+
+from pyinfra import host, local
+
+from operations.engine import announce, first_time
+from operations.stamp import stamp
+from operations.units import units, units_part
+from recettes.roles import blueprints_of, identity_of, secrets_of
+
+lab = host.data.lab
+
+if "images" in host.groups and first_time("ocr"):
+    lab.ensure_secrets(secrets_of(lab, host.name))
+    wanted = blueprints_of(lab, host.name)["ocr"]
+
+    announce([units_part(wanted.units)])
+
+    local.include("deploys/base.py")
+    units(name="Queue of text recognition", wanted=wanted.units)
+    stamp(name="Stamp, again", wanted=identity_of(lab, host.name), checkout=lab.checkout)

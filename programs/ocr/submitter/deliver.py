@@ -1,0 +1,135 @@
+"""Results laid where they belong: beside the images or in a folder, never over anything else, and as a ZIP for eScriptorium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from .stream import CHUNK, open_plain
+
+FAILED = "NOT-RECOGNISED.txt"
+_OURS = "ocr-new"
+# One time for all, so that the same contents are the same ZIP; the earliest that the format knows.
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def lay(content: bytes, place: Path) -> Path:
+    """Write `content` there; beside it, as NAME.ocr.xml, NAME.ocr-2.xml, … where something else lies. Where it went.
+
+    The same content once more goes to the same place, so that it can be repeated after a kill.
+    """
+    for candidate in _candidates(place):
+        with suppress(FileExistsError):
+            if _same(candidate, content):
+                return candidate
+            if not os.path.lexists(candidate):
+                _put(content, candidate)
+                return candidate
+    raise AssertionError  # the candidates are without end
+
+
+def replace(content: bytes, place: Path) -> None:
+    """Write over a file of ours."""
+    if _same(place, content):
+        return
+    _stage(content, _staged(place))
+    _staged(place).replace(place)
+    _sync_folder(place.parent)
+
+
+def lay_zip(place: Path, members: Sequence[tuple[str, Path | bytes]]) -> None:
+    """A flat ZIP of files and contents, in the place of an earlier one of ours. What is not there any more is left out."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staged = _staged(place)
+    staged.unlink(missing_ok=True)
+    with staged.open("xb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+            for name, source in members:
+                # Images are compressed as they are.
+                kind = zipfile.ZIP_DEFLATED if isinstance(source, bytes) else zipfile.ZIP_STORED
+                entry = zipfile.ZipInfo(name, _TIME)
+                entry.compress_type, entry.external_attr = kind, 0o644 << 16
+                if isinstance(source, bytes):
+                    archive.writestr(entry, source)
+                    continue
+                with (
+                    suppress(OSError),
+                    os.fdopen(open_plain(source), "rb") as image,
+                    archive.open(entry, "w", force_zip64=True) as member,
+                ):
+                    shutil.copyfileobj(image, member, CHUNK)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(place)
+    _sync_folder(place.parent)
+
+
+def failures_text(head: str, failures: Mapping[str, str]) -> bytes:
+    """What a person reads in FAILED: by name, why."""
+    return "\n".join([head, "", *(f"{own}: {why}" for own, why in sorted(failures.items())), ""]).encode()
+
+
+def _candidates(place: Path) -> Iterator[Path]:
+    yield place
+    stem = place.name.removesuffix(".xml")
+    yield place.with_name(f"{stem}.ocr.xml")
+    number = 2
+    while True:
+        yield place.with_name(f"{stem}.ocr-{number}.xml")
+        number += 1
+
+
+def _put(content: bytes, place: Path) -> None:
+    """Raises FileExistsError when something came there meanwhile."""
+    staged = _staged(place)
+    _stage(content, staged)
+    try:
+        os.link(staged, place, follow_symlinks=False)
+    except FileExistsError:
+        staged.unlink()
+        raise
+    except OSError:  # a file system without hard links: a stick, a share
+        staged.replace(place)
+    else:
+        staged.unlink()
+    _sync_folder(place.parent)
+
+
+def _staged(place: Path) -> Path:
+    return place.with_name(f".{place.name[:200]}.{_OURS}")
+
+
+def _stage(content: bytes, staged: Path) -> None:
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    staged.unlink(missing_ok=True)
+    with staged.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _same(place: Path, content: bytes) -> bool:
+    try:
+        with os.fdopen(open_plain(place), "rb") as file:
+            return os.fstat(file.fileno()).st_size == len(content) and file.read() == content
+    except OSError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every file system can
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def inside(own: str) -> tuple[str, str]:
+    """Folder and name of a page's own path within what was sent."""
+    path = PurePosixPath(own)
+    return ("" if str(path.parent) == "." else str(path.parent)), path.name

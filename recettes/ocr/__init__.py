@@ -1,0 +1,1 @@
+"""Text recognition on clusters: the gate's settings there, the submitter here."""

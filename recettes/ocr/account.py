@@ -1,0 +1,209 @@
+"""The gate's account on a cluster: what is to lie in ~/ocr, what lies there, and the shell text between. Nothing needs root.
+
+~/ocr/kraken-DIGEST           a virtual environment; the one before stays, for jobs that still run
+~/ocr/kraken-DIGEST.listing   digest over its files as they were made
+~/ocr/incoming                large files on their way
+~/ocr/ready                   names the installation with which a page was recognised
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from recettes.change import Change
+from recettes.files import File, FileState, FileTable, differences
+from recettes.ocr import names
+from recettes.ocr.settings import digest_of
+
+SUBSYSTEM = "ocr"
+AUTHORIZED_KEYS = ".ssh/authorized_keys"
+TRIAL = "trial page"
+_PROGRAM, _PRIVATE, _FOLDER = 0o500, 0o400, 0o700
+VENV = re.compile(rf"{names.VENV}[0-9a-f]{{12}}")
+# Names that a run which died may have left in the gate's folder.
+_STRAY = re.compile(rf"{names.INCOMING}|\.new-[a-z-]+(\.json)?|ready\.new|{names.VENV}[0-9a-f]{{12}}\.listing-new")
+
+
+@dataclass(frozen=True)
+class Large:
+    """A file too large to be written in a script: where it is on the controller, and its SHA-256."""
+
+    source: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Venv:
+    """Kraken in a virtual environment of wheels: those of `requirements`, for Python `version` on `platforms`.
+
+    `shared`: it sees the packages of `python`, too, which is there after `modules` are loaded.
+    """
+
+    requirements: str = field(repr=False)
+    version: str
+    platforms: tuple[str, ...]
+    python: str
+    modules: tuple[str, ...]
+    shared: bool
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.requirements, self.version, *self.platforms, self.python, *self.modules, str(self.shared))
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is wanted. Paths are absolute. `key` is the whole line of authorized_keys, None where the file is none of ours.
+
+    `command` is the key's, by which our line is known whatever key it has; `programs` are needed on the cluster; `page` is tried
+    with `model`.
+    """
+
+    user: str
+    home: str
+    folder: str
+    spool: str
+    files: Mapping[str, File]
+    large: Mapping[str, Large]
+    venv: Venv | None
+    command: str
+    key: str | None
+    programs: tuple[str, ...]
+    model: str
+    until: date
+
+    @property
+    def digest(self) -> str:
+        """Changes when anything does that a recognised page depends on."""
+        files = [f"{path} {file.digest}" for path, file in sorted(self.files.items())]
+        large = [f"{path} {one.sha256}" for path, one in sorted(self.large.items())]
+        return digest_of(*files, *large, self.venv.digest if self.venv else "")
+
+    def folders(self) -> dict[str, File]:
+        inside = {path.rpartition("/")[0] for path in (*self.files, *self.large)}
+        return {path: File(None, self.user, "", _FOLDER) for path in sorted({self.folder, self.spool, *inside})}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A virtual environment that is there: digest of its files as they were made, and as they are where that was looked at."""
+
+    recorded: str
+    actual: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """What is. `inside` are the names in the gate's folder, `keys` the lines of authorized_keys that call the gate."""
+
+    user: str
+    home: str
+    missing: tuple[str, ...]
+    files: FileTable
+    inside: frozenset[str] = frozenset()
+    venvs: Mapping[str, Made] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    ready: str = ""
+
+
+def programs_of(gate: Mapping[str, str], settings: str, folder: str, user: str) -> dict[str, File]:
+    """The gate's own files, from their texts by name."""
+    files = {f"{folder}/{name}": File(text.encode(), user, "", _PROGRAM) for name, text in gate.items()}
+    return {**files, f"{folder}/{names.SETTINGS}": File(settings.encode(), user, "", _PRIVATE)}
+
+
+def refusals(is_: AccountState, want: Account, today: date) -> list[str]:
+    """Sentences that say why nothing is to be changed on this account."""
+    said = []
+    if (is_.user, is_.home) != (want.user, want.home):
+        said.append(
+            f"the account here is {is_.user} with the home {is_.home}, and declared are {want.user} and home={want.home!r}"
+        )
+    if is_.missing:
+        said.append(f"{' and '.join(is_.missing)} cannot be run here; say with slurm=, python= or kraken= where they are")
+    state = is_.files.states.get(want.folder)
+    if state and (state.kind != "d" or state.owner != want.user):
+        said.append(f"{want.folder} is not a folder of {want.user}'s: move it away")
+    if today > want.until:
+        said.append(f"the gate is closed since the end of {want.until}: declare a later until=, or take the cluster out")
+    return said
+
+
+def plan_account(is_: AccountState, want: Account) -> list[Change]:
+    """Everything in its place, tried, and only then the key let in. What is not ours in the account is never looked at."""
+    states = {path: replace(state, group="") for path, state in is_.files.states.items()}
+    changes = [
+        replace(change, subsystem=SUBSYSTEM)
+        for change in differences(states, {**want.folders(), **want.files})
+        if (change.item, change.action) != (want.folder, "create")  # taking the account's lock makes it
+    ]
+    changes += [
+        change for path, one in sorted(want.large.items()) if (change := _plan_large(states.get(path), path, one, want.user))
+    ]
+    if want.venv and (change := _plan_venv(is_, want, want.venv)):
+        changes.append(change)
+    if names.STOP not in is_.inside and (changes or is_.ready != want.digest):
+        changes.append(Change(SUBSYSTEM, TRIAL, "recognise", want.model))
+    lines = [] if want.key is None else [want.key]
+    if list(is_.keys) != lines:
+        action = "let in" if lines and not is_.keys else "change" if lines else "take out"
+        changes.append(Change(SUBSYSTEM, f"{want.home}/{AUTHORIZED_KEYS}", action, "the key that may call the gate"))
+    changes += [Change(SUBSYSTEM, f"{want.folder}/{name}", "remove") for name in _surplus(is_, want)]
+    return changes
+
+
+def _plan_large(state: FileState | None, path: str, want: Large, user: str) -> Change | None:
+    if state and (state.kind, state.owner, state.mode, state.digest) == ("f", user, _PRIVATE, want.sha256):
+        return None
+    return Change(SUBSYSTEM, path, "change" if state else "create", f"SHA-256 {want.sha256[:12]}…")
+
+
+def _plan_venv(is_: AccountState, want: Account, venv: Venv) -> Change | None:
+    name = f"{names.VENV}{venv.digest}"
+    there = is_.venvs.get(name)
+    if there and there.recorded and there.recorded == there.actual:
+        return None
+    return Change(SUBSYSTEM, f"{want.folder}/{name}", "restore" if there else "install", "Kraken, from wheels")
+
+
+def _surplus(is_: AccountState, want: Account) -> list[str]:
+    """Names in the gate's folder that are ours and wanted no more."""
+    wanted = f"{names.VENV}{want.venv.digest}" if want.venv else ""
+    others = sorted((made.seconds, name) for name, made in is_.venvs.items() if name != wanted)
+    old = [name for _, name in (others[:-1] if want.venv else others)]  # the last one may still be at work
+    kept = {f"{want.folder}/{names.MODELS}", f"{want.folder}/{names.IMAGES}"}
+    files = [
+        path.removeprefix(f"{want.folder}/")
+        for path, state in is_.files.states.items()
+        if path.rpartition("/")[0] in kept and path not in want.large and state.kind != "d"
+    ]
+    return sorted([*old, *files, *(name for name in is_.inside if _STRAY.fullmatch(name))])
+
+
+def uploads(changes: Iterable[Change], want: Account) -> dict[str, Large]:
+    """The large files that the changes bring, by their place."""
+    return {change.item: want.large[change.item] for change in changes if change.item in want.large}
+
+
+def builds(changes: Sequence[Change]) -> bool:
+    """Whether the changes make the virtual environment."""
+    return any(change.action in ("install", "restore") for change in changes)
+
+
+def tries(changes: Sequence[Change]) -> bool:
+    """Whether the changes try a page."""
+    return any(change.item == TRIAL for change in changes)
+
+
+def lets_in(changes: Sequence[Change]) -> bool:
+    """Whether the changes touch authorized_keys."""
+    return any(change.item.endswith(f"/{AUTHORIZED_KEYS}") for change in changes)
+
+
+def removed(changes: Iterable[Change]) -> list[str]:
+    return [change.item for change in changes if change.action == "remove"]

@@ -1,0 +1,103 @@
+"""What the gate's account on a cluster is to hold, from the whole lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recettes.contents.cache import sha256_of
+from recettes.contents.entries import ContentsError
+from recettes.contents.wheels import pinned
+from recettes.declarations.ocr import KrakenImage, KrakenWheels, OcrCluster
+from recettes.lab import LabView
+from recettes.ocr import names
+from recettes.ocr.account import Account, Large, Venv, programs_of
+from recettes.ocr.key_line import command, key_line
+from recettes.ocr.settings import folder_of, gate_settings, image_path, model_path, settings_text, spool_of
+from recettes.recipes import ROOT
+from recettes.ssh_keys import public_key
+
+_PROGRAMS = (names.GATE, names.JOB, names.PAGES)
+_NOT_MADE_YET = "ssh-ed25519 (will be made by the run)"
+
+
+def cluster_of(lab: LabView, name: str) -> OcrCluster | None:
+    """The declared cluster on the machine; None where the lab wants nothing of it."""
+    return lab.wishes.lab.ocr.cluster(name) if lab.wishes.lab.ocr else None
+
+
+def hpc_secrets(cluster: OcrCluster) -> list[str]:
+    """The random secrets that the account needs."""
+    return [names.KEY_SECRET] if cluster.keys_by == "authorized_keys" else []
+
+
+def account_of(lab: LabView, cluster: OcrCluster) -> Account:
+    """Raises ContentsError: a file that is declared and not there, or another one than declared."""
+    ocr = lab.wishes.lab.ocr
+    assert ocr
+    user, folder = lab.machine(cluster.name).user, folder_of(cluster)
+    venv = _venv(cluster)
+    large = {model_path(cluster, model): _large(model.file, model.sha256) for model in ocr.models}
+    if isinstance(cluster.kraken, KrakenImage):
+        large[image_path(cluster, cluster.kraken)] = _large(cluster.kraken.file, cluster.kraken.sha256)
+    settings = gate_settings(cluster, ocr.models, venv.digest if venv else "")
+    slurm = settings["slurm"]
+    return Account(
+        user=user,
+        home=cluster.home,
+        folder=folder,
+        spool=spool_of(cluster),
+        files=programs_of(
+            {name: (ROOT / "programs" / name).read_text(encoding="utf-8") for name in _PROGRAMS},
+            settings_text(settings), folder, user,
+        ),
+        large=large,
+        venv=venv,
+        command=command(cluster),
+        key=_key(lab, cluster),
+        programs=(cluster.python, slurm["sbatch"], slurm["squeue"], slurm["scancel"]),
+        model=ocr.models[0].name,
+        until=cluster.until,
+    )  # fmt: skip
+
+
+def address_of(lab: LabView, cluster: OcrCluster) -> str:
+    """Where the submitter's key works from. Raises ContentsError where nobody says it."""
+    images = lab.estate.of_group("images")
+    if address := cluster.submitter_address or (images[0].address if images else None):
+        return address
+    raise ContentsError(
+        f"The cluster {cluster.name} has no submitter_address=, and the estate no machine of group images to send pages. "
+        "Nothing was changed."
+    )
+
+
+def _key(lab: LabView, cluster: OcrCluster) -> str | None:
+    if cluster.keys_by != "authorized_keys":
+        return None
+    secret = lab.secret(names.KEY_SECRET)
+    return key_line(cluster, public_key(secret) if secret else _NOT_MADE_YET, address_of(lab, cluster))
+
+
+def _venv(cluster: OcrCluster) -> Venv | None:
+    kraken = cluster.kraken
+    if not isinstance(kraken, KrakenWheels):
+        return None
+    lock = ROOT / kraken.requirements
+    try:
+        text = lock.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ContentsError(f"{lock} cannot be read: {error.strerror}. Nothing was changed.") from None
+    requirements = pinned(text, kraken.provided)
+    return Venv(requirements, kraken.version, kraken.platforms, kraken.python, kraken.modules, bool(kraken.provided))
+
+
+def _large(file: str, sha256: str) -> Large:
+    path: Path = ROOT / file
+    try:
+        with path.open("rb") as stream:
+            actual = sha256_of(stream)
+    except OSError as error:
+        raise ContentsError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from None
+    if actual != sha256:
+        raise ContentsError(f"{path} is not the declared file: its SHA-256 is {actual}. Nothing was changed.")
+    return Large(path, sha256)

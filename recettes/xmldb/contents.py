@@ -1,0 +1,34 @@
+"""What is published to the XML database machine: applications, packages, and the files that databases are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage
+from recettes.releases import Release, Root
+from recettes.sources import Resolved
+from recettes.xmldb import names
+from recettes.xmldb.building import PROGRAM
+
+_RELOAD = f"systemctl reload {names.UNIT}"
+APPS = Root(names.APPS, "app", "xml-apps", after=_RELOAD)
+PACKAGES = Root(names.PACKAGES, "package", "xml-packages", after=_RELOAD)
+SOURCES = Root(names.SOURCES, "database", "xml-sources")
+
+
+def app_releases(apps: Iterable[XmlApp], sources: Mapping[str, Resolved]) -> dict[str, Release]:
+    """By application; `sources` has what could be had."""
+    return {app.name: _release(sources[app.name], f"app {app.name}") for app in apps if app.name in sources}
+
+
+def package_releases(packages: Iterable[XmlPackage], sources: Mapping[str, Resolved]) -> dict[str, Release]:
+    return {one.name: _release(sources[one.name], f"package {one.name}") for one in packages if one.name in sources}
+
+
+def source_releases(databases: Iterable[XmlDatabase], sources: Mapping[str, Resolved]) -> dict[str, Release]:
+    """By database, the files that it is made of."""
+    return {one.name: _release(sources[one.name], "well-formed") for one in databases if one.name in sources}
+
+
+def _release(source: Resolved, check: str) -> Release:
+    return Release(source.digest, source.describe, group=names.USER, check=f'{PROGRAM} {check} "$1"')

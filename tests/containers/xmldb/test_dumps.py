@@ -1,0 +1,211 @@
+"""Dumps of the XML databases on real machines: nothing is lost, whatever dies, and everything comes back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from recettes.containers.estate import ContainersEstate
+from recettes.containers.machine import Machine
+from recettes.containers.waiting import until
+from tests.containers.xmldb.conftest import LAB, SERVER, as_at_first, declare_edition
+from tests.harness import TestLab
+
+DUMP = "/usr/local/lib/recettes/xmldb-dump"
+DUMPS = "/srv/basex/dumps"
+COPIED = SERVER + ', dumps=XmlDumps(at="03:00", keep=2, copy_to="apps")'
+FLOW = '        Flow(source="xmldb", to="apps", port=22, why="copies of the dumps"),\n    ),\n    xmldb='
+# Every resource of every database; what is read from an index is not in it.
+DIGESTS = """
+string-join(for $database in db:list() for $path in sort(db:list($database))
+let $content := if (db:type($database, $path) = 'xml') then serialize(db:get($database, $path))
+                else string(db:get-binary($database, $path))
+return $database || ' ' || $path || ' ' || xs:hexBinary(hash($content, 'SHA-256')), '&#10;')
+"""
+# Long enough that it is still being written when the server is killed.
+LONG = """
+for $n in 1 to 200 return db:add('notes', <many>{ (1 to 3000) ! <one>{ $n }</one> }</many>, 'n' || $n || '.xml'),
+for $p in db:get('notes')//p return replace value of node $p with 'half'
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(edition_made: TestLab) -> Iterator[TestLab]:
+    """The edition, one database more that people have written, and a second machine that keeps copies of the dumps."""
+    as_at_first(edition_made)
+    folder = edition_made.estate.folder
+    before = {name: (folder / name).read_bytes() for name in ("machines.toml", "known_hosts", "ssh_config")}
+    store = ContainersEstate(folder, ["web", "apps"], groups={"web": ("web", "xmldb")}).make()["apps"]
+    try:
+        declare(edition_made)
+        ran = edition_made.apply("lab")
+        assert ran.status == 0, ran.output
+        query(edition_made.web, "db:create('notes', (1 to 40) ! <note><p>{ . }</p></note>, (1 to 40) ! ('d/' || . || '.xml'))")
+        query(edition_made.web, "db:put-binary('notes', xs:base64Binary('AAECAw=='), 'scan.png')")
+        query(edition_made.web, "user:create('ada', 'a-long-enough-word', 'read', 'notes')")
+        edition_made.notes["kept"] = edition_made.web.snapshot("kept")
+        yield edition_made
+    finally:
+        store.remove()
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def lab(kept: TestLab) -> TestLab:
+    """The same, as it was."""
+    kept.web.remake(kept.notes["kept"])
+    until(lambda: query(kept.web, "count(db:list())", check=False) == "3", "the server answers")
+    return kept
+
+
+def declare(lab: TestLab) -> None:
+    declare_edition(lab, COPIED)
+    file = lab.group_data / "lab.py"
+    file.write_text(file.read_text().replace("    ),\n    xmldb=", FLOW, 1))
+    assert 'to="apps"' in file.read_text() and LAB
+
+
+def query(machine: Machine, text: str, *, check: bool = True) -> str:
+    return machine.run(f"/usr/local/lib/recettes/xmldb query <<'END'\n{text}\nEND", check=check).out.strip()
+
+
+def dumped(machine: Machine, *words: str) -> str:
+    """One more dump; its name."""
+    return machine.run(f"{DUMP} dump {' '.join(words)}").out.partition(":")[0]
+
+
+def dumps(machine: Machine) -> list[str]:
+    return [json.loads(line)["name"] for line in machine.run(f"{DUMP} list").out.splitlines()]
+
+
+def store(lab: TestLab) -> Machine:
+    return ContainersEstate(lab.estate.folder, ["apps"]).machine("apps")
+
+
+def test_everything_comes_back_on_a_fresh_machine_from_the_copy_on_another(lab: TestLab) -> None:
+    machine = lab.web
+    digests = query(machine, DIGESTS)
+    assert digests.count("\n") > 41
+    said = lab.command("bin/xmldb", "dump")
+    assert "3 databases" in said.stdout and "copied to apps" in said.stdout, said.stderr
+
+    machine.remake(lab.notes["image"])  # as it is after its first run: without dumps, and without what people wrote
+    assert (ran := lab.apply("lab")).status == 0, ran.output
+    query(machine, "db:drop('letters-fr')")
+    assert "apps" in lab.command("bin/xmldb", "list").stdout
+    refused = lab.command("bin/xmldb", "restore", "--all", "--from-copy")
+    assert refused.returncode == 1 and "nobody to ask" in refused.stderr
+    assert "notes" not in query(machine, "db:list()")
+    restored = lab.command("bin/xmldb", "restore", "--all", "--from-copy", "--yes")
+    assert restored.returncode == 0, restored.stderr
+
+    assert query(machine, DIGESTS) == digests
+    ada = machine.run("curl -s -u ada:a-long-enough-word http://$(hostname -i):8984/rest/notes")
+    assert 'name="notes"' in ada.out and "scan.png" in ada.out
+    assert "</html>" in lab.curl("https://letters.lab.test/", "--fail").stdout
+    # The next run knows what they were made of.
+    assert [
+        str(record.change) for record in lab.dry("lab").records if record.change and record.change.subsystem == "databases"
+    ] == []
+
+
+def test_the_key_of_the_copies_can_do_nothing_else(lab: TestLab) -> None:
+    machine, name = lab.web, dumped(lab.web)
+    assert machine.run("/usr/local/lib/recettes/xmldb-copies push").code == 0
+    options = (
+        "-i /var/lib/recettes/basex/dumps-key -o BatchMode=yes -o HostKeyAlias=apps -o IdentitiesOnly=yes "
+        "-o UserKnownHostsFile=/etc/recettes/xmldb-dumps.known_hosts"
+    )
+    there = f"dumps-xmldb@{store(lab).address}"
+    zeros = "0" * 64
+    for command, why in {
+        "": "does nothing but",
+        "sh -i": "does nothing but",
+        "cat /etc/passwd": "does nothing but",
+        "list; id": "does nothing but",
+        f"put ../../root/x.tar {zeros}": "no name of a dump",
+        f"put {name}.tar {zeros}": "is here already, and stays as it is",
+        f"put 20200101T000000Z.tar {zeros}": "arrived damaged, and was not kept",
+        "get ../../etc/passwd.tar": "no name of a dump",
+    }.items():
+        answer = machine.run(f"ssh -T {options} {there} {command!r} </dev/null", check=False)
+        assert (answer.code, answer.out) == (1, "") and why in answer.err, command
+    assert machine.run(f"echo ls | sftp {options} {there}", check=False).code != 0
+    forwarded = machine.run(
+        f"timeout 20 ssh -T {options} -o ExitOnForwardFailure=yes -W 127.0.0.1:22 {there} </dev/null", check=False
+    )
+    assert "prohibited" in forwarded.err and not forwarded.out
+    # The same key from elsewhere.
+    key = lab.scratch / "stolen"
+    key.touch(0o600)
+    key.write_text(machine.run("cat /var/lib/recettes/basex/dumps-key").out)
+    known, alone = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no", "-o BatchMode=yes -o IdentitiesOnly=yes"
+    words = ["ssh", "-F", "/dev/null", "-i", str(key), *known.split(), *alone.split(), there, "list"]
+    stolen = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert "Permission denied" in stolen.stderr
+
+
+def test_old_dumps_go_a_damaged_one_is_refused_and_a_full_disk_costs_none(lab: TestLab) -> None:
+    machine = lab.web
+    first, second = dumped(machine), dumped(machine, "--label", "by-hand")
+    third, fourth = dumped(machine), dumped(machine)
+    assert dumps(machine) == [second, third, fourth] and first not in dumps(machine)
+
+    machine.run(f"echo x >>{DUMPS}/{fourth}/databases/notes.zip")
+    refused = machine.run(f"{DUMP} restore notes --from {fourth}", check=False)
+    assert refused.code == 1 and "is damaged: databases/notes.zip" in refused.err
+    assert machine.run(f"{DUMP} restore notes --from {third}").code == 0
+
+    before = dumps(machine)
+    with machine.full_disk(DUMPS):
+        full = machine.run(f"systemctl start recettes-xmldb-dump.service || {DUMP} dump", check=False)
+        assert full.code == 1 and "no dump was made, and those before stay" in full.err
+        assert dumps(machine) == before
+    assert "recettes-xmldb-dump.service" in machine.run("systemctl --failed --plain --no-legend").out
+    assert machine.run("find /srv/basex/data -name '*.zip'").out == ""
+    dumped(machine)
+
+
+def test_a_server_killed_while_it_writes_comes_up_by_itself_with_the_last_dump_and_says_so(lab: TestLab) -> None:
+    machine = lab.web
+    digests = query(machine, DIGESTS)
+    dump = dumped(machine)
+    machine.run(f"""cat >/run/long.xq <<'END'
+{LONG}
+END
+    nohup /usr/local/lib/recettes/xmldb query </run/long.xq >/dev/null 2>&1 &
+    for try in $(seq 600); do [ ! -e /srv/basex/data/notes/upd.basex ] || break; sleep 0.02; done
+    systemctl kill --signal KILL basex.service""")
+    until(lambda: query(machine, "count(db:list())", check=False) == "3", "the server answers again")
+    assert query(machine, DIGESTS) == digests
+    said = machine.run("journalctl --no-pager -o cat -u basex.service").out
+    assert "notes: it was being changed when the server ended. The damaged files are kept in /srv/basex/damaged/notes-" in said
+    assert f"notes: restored from the dump {dump}, 41 documents" in said
+    assert "/srv/basex/damaged/notes-" in lab.command("bin/xmldb", "list").stdout
+    # One that no dump has is made anew by the next run, of what it was made of.
+    machine.run(f"rm -rf {DUMPS}/2*; touch /srv/basex/data/letters-fr/upd.basex; systemctl kill --signal KILL basex.service")
+    until(lambda: query(machine, "count(db:list())", check=False) == "2", "the server answers again")
+    assert (ran := lab.apply("lab")).status == 0, ran.output
+    assert query(machine, DIGESTS) == digests
+
+
+def test_only_a_database_that_is_declared_no_more_is_purged_and_its_last_state_stays(lab: TestLab) -> None:
+    machine = lab.web
+    declared = lab.command("bin/xmldb", "purge", "letters-en", "--yes")
+    assert declared.returncode == 1 and "letters-en is declared, in project letters" in declared.stderr
+    unknown = lab.command("bin/xmldb", "purge", "nothing", "--yes")
+    assert unknown.returncode == 1 and "there is no database nothing here" in unknown.stderr
+    notes = [line for line in query(machine, DIGESTS).splitlines() if line.startswith("notes ")]
+    assert "notes" in lab.command("bin/xmldb", "purge", "notes", "--dry").stdout
+    assert "notes" in query(machine, "db:list()")
+
+    purged = lab.command("bin/xmldb", "purge", "notes", "--yes")
+    assert "notes: purged; its last state is in the dump" in purged.stdout, purged.stderr
+    assert "notes" not in query(machine, "db:list()")
+    back = lab.command("bin/xmldb", "restore", "notes", "--from", dumps(machine)[-1], "--yes")
+    assert back.returncode == 0, back.stderr
+    assert [line for line in query(machine, DIGESTS).splitlines() if line.startswith("notes ")] == notes

@@ -1,0 +1,93 @@
+"""From one version of the XML database server's programs to another: what is planned, and what counts as a difference."""
+
+from __future__ import annotations
+
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from typing import Any
+
+from facts.xmldb_upgrade import in_force
+from recettes.declarations.xmldb import XmlServer
+from recettes.xmldb.programs import programs
+from recettes.xmldb.upgrade import InForce, plan_links, plan_upgrade
+from tests.harness import ROOT
+
+WANTED = programs(XmlServer())
+NOW = {"basex": "11.8", "jetty": "12.1.12", "saxon": "12.10"}
+OLD = NOW | {"basex": "11.0", "saxon": "12.9"}
+
+
+def planned(actual: InForce) -> list[tuple[str, str]]:
+    changes = plan_links(actual, WANTED) + plan_upgrade(actual, WANTED)
+    return [(change.action, change.item) for change in changes]
+
+
+def test_a_first_installation_only_sets_links() -> None:
+    links = [("set", f"/opt/{name}/current") for name in NOW]
+    assert planned(InForce()) == links
+    # The databases are there already on a machine that was made anew beside its volume.
+    assert planned(InForce(guarded=True)) == links
+    assert planned(InForce(OLD)) == [links[0], links[2]]
+
+
+def test_nothing_is_planned_when_the_versions_are_in_force() -> None:
+    assert planned(InForce(NOW, guarded=True)) == []
+
+
+def test_a_server_with_something_to_lose_changes_all_versions_in_one_step_whose_fallback_is_told() -> None:
+    (change,) = plan_upgrade(InForce(OLD, guarded=True), WANTED)
+    assert (change.action, change.item) == ("upgrade", "basex.service")
+    assert change.wanted.startswith("basex 11.0 -> 11.8, saxon 12.9 -> 12.10; all databases are dumped before; ")
+    assert change.wanted.endswith("the old programs and the dumped databases come back")
+
+
+def test_an_upgrade_that_was_cut_off_is_undone_even_when_its_links_look_right() -> None:
+    (change,) = plan_upgrade(InForce(NOW, guarded=True, unfinished=True), WANTED)
+    assert change.wanted == "what an upgrade that was cut off has left is undone first"
+
+
+def test_the_answer_of_the_machine_is_understood() -> None:
+    part = in_force(NOW)
+    assert part.parse(["L basex 11.0", "L jetty /elsewhere", "G", "G", "U"]) == InForce({"basex": "11.0"}, True, True)
+
+
+def program() -> Any:
+    loader = SourceFileLoader("xmldb_upgrade", str(ROOT / "programs/xmldb-upgrade"))
+    module = module_from_spec(spec_from_loader("xmldb_upgrade", loader))  # type: ignore[arg-type]
+    loader.exec_module(module)
+    return module
+
+
+def seen(users: str = "admin", **databases: dict[str, str]) -> dict[str, Any]:
+    return {"users": users, "databases": databases}
+
+
+def test_a_database_that_nobody_wrote_to_must_answer_as_before() -> None:
+    was = {"written": "1", "has": "3 0 0 9", "finds": "4 26 1"}
+    before = seen(letters=was)
+    differences = program().differences
+    assert differences(before, seen(letters=was)) == {}
+    assert differences(before, seen(letters=was, more=was)) == {}
+    assert differences(before, seen()) == {"letters": "is missing"}
+    assert differences(before, seen(letters={"wrong": "EOF"})) == {"letters": "cannot be read: EOF"}
+    assert differences(before, seen(letters=was | {"finds": "4 26 0"})) == {
+        "letters": "answers 3 0 0 9 / 4 26 0 instead of 3 0 0 9 / 4 26 1"
+    }
+    assert differences(before, seen(users="admin ada", letters=was)) == {"The users": "are not those of before"}
+
+
+def test_one_that_was_written_to_meanwhile_only_has_to_be_whole() -> None:
+    was = {"written": "1", "has": "3 0 0 9", "finds": "4 26 1"}
+    differences = program().differences
+    assert differences(seen(letters=was), seen(letters={"written": "2", "has": "4 0 0 12", "finds": "5 26 1"})) == {}
+
+
+def test_one_that_could_not_be_read_before_does_not_keep_the_others_from_an_upgrade() -> None:
+    differences = program().differences
+    assert differences(seen(letters={"wrong": "EOF"}), seen(letters={"wrong": "EOF"})) == {}
+
+
+def test_what_is_told_of_a_failure_is_short() -> None:
+    trace = "\n".join(f"\tat org.basex.Thing.call(Thing.java:{line})" for line in range(99))
+    assert program().short(f"BaseX says: no\n{trace}\n\t... 12 more\nfor good\n") == "BaseX says: no | for good"
+    assert len(program().short("word " * 999)) <= 600
