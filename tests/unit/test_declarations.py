@@ -103,7 +103,7 @@ def test_the_example_of_the_first_page_is_a_good_declaration(tmp_path: Path, pag
     (tmp_path / "projects").mkdir()
     (tmp_path / "lab.py").write_text(LAB)
     (tmp_path / "projects" / "example.py").write_text(example)
-    assert [site.name for site in gather(tmp_path).sites] == ["letters" if page == "README.md" else "lettres"]
+    assert [site.name for site in gather(tmp_path).sites] == ["journal" if page == "README.md" else "lettres"]
 
 
 def test_a_wrong_part_is_said_once_and_does_not_hide_behind_an_error_of_the_whole(tmp_path: Path) -> None:
