@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from recettes.containers.cluster.settings import HOST
+from recettes.containers.cluster.settings import HOST, USER
 from tests.harness import test_lab
 from tests.hpc.cluster.lab import Cluster, declare
 
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Bare at first, then planned, then made; the records of both are in the lab's notes."""
-    with test_lab([HOST], tmp_path_factory.mktemp("cluster")) as lab:
+    """The cluster and its submitter, bare at first, then planned, then made; what was said is in the lab's notes."""
+    with test_lab([HOST, "images"], tmp_path_factory.mktemp("cluster")) as lab:
         declare(lab)
         # A key of the account's owner, which is no business of ours.
-        lab.notes["own"] = lab.estate.machine(HOST).run("cat ~ada/.ssh/authorized_keys").out
-        lab.notes["planned"] = lab.dry("hpc")
-        lab.notes["ran"] = lab.apply("hpc")
-        lab.notes["again"] = lab.dry("hpc")
+        lab.notes["own"] = lab.estate.machine(HOST).run(f"cat ~{USER}/.ssh/authorized_keys").out
+        lab.notes["planned"] = lab.dry("lab")
+        lab.notes["ran"] = lab.apply("lab")
+        lab.notes["again"] = lab.dry("lab")
         yield Cluster(lab)
 
 

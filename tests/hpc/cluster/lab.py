@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tests.harness import TestLab
 from tests.hpc.account import MODEL, Answer, digest, records, stream
 
 PRESENT = f'KrakenProgram(program="{KRAKEN}/bin/kraken")'
+SETTINGS = f"{HOME}/ocr/ocr-gate.json"
 _LAB = """
 from datetime import date
 from recettes.declarations.lab import Lab
@@ -26,16 +29,16 @@ from recettes.declarations.ocr import *
 lab = Lab(name="The tests' lab", domain="lab.test", contact="administrator@lab.test", ocr=Ocr(
     clusters=(OcrCluster(name="{host}", home="{home}", until=date(2099, 12, 31), submitter_address="{address}", robot_port={port},
         kraken={kraken}, {options}
-        job=OcrJob(minutes=2, memory_mb={memory}, cpus=1, {job}),
+        job=OcrJob(minutes=20, memory_mb={memory}, cpus=1, {job}),
         limits=OcrLimits(calls_a_minute=10000, core_hours_a_day=1000, pages_a_day=100000)),),
     models=(OcrModel(name="tiny-print", file="{model}", sha256="{digest}"),),
 ))
 """
 
 
-def neighbour(lab: TestLab) -> str:
-    """The address from which this computer reaches the cluster: the network's gateway."""
-    return lab.estate.machine(HOST).address.rpartition(".")[0] + ".1"
+def neighbours(lab: TestLab) -> str:
+    """The submitter's address, and that from which this computer reaches the cluster."""
+    return lab.estate.machine(HOST).address.rpartition(".")[0] + ".*"
 
 
 def declare(
@@ -45,7 +48,7 @@ def declare(
     """The whole lab. `options` are further words of the cluster, `job` of its jobs."""
     lab.declare(
         _LAB.format(
-            host=HOST, home=HOME, address=address or neighbour(lab), port=ROBOT_PORT, kraken=kraken, options=options, job=job,
+            host=HOST, home=HOME, address=address or neighbours(lab), port=ROBOT_PORT, kraken=kraken, options=options, job=job,
             memory=memory, model=MODEL, digest=digest(MODEL.read_bytes()),
         )
     )  # fmt: skip
@@ -116,6 +119,33 @@ class Cluster:
         answer = self.call(f"fetch {batch}")
         assert answer.code == 0, answer.words
         return records(answer.out)
+
+    @contextmanager
+    def settings(self, **changed: Mapping[str, Any]) -> Iterator[None]:
+        """The gate's own settings are others for a while, as if others were declared: `slurm` and `job`, in part."""
+        ours = self.machine.run(f"cat {SETTINGS}").out
+        settings = json.loads(ours)
+        for part, values in changed.items():
+            settings[part] |= values
+        self.write(SETTINGS, json.dumps(settings), "0400")
+        try:
+            yield
+        finally:
+            self.write(SETTINGS, ours.rstrip("\n"), "0400")
+
+    def write(self, path: str, text: str, mode: str) -> None:
+        """A file of the account's."""
+        new = f"{path}.test"
+        self.machine.run(
+            f"cat >{new} <<'END_OF_FILE'\n{text}\nEND_OF_FILE\nchmod {mode} {new}; chown {USER}: {new}; mv {new} {path}"
+        )
+
+    def keep(self) -> None:
+        """What the account holds now is what `restore` brings back. Both as root of the cluster: nothing of ours knows of it."""
+        self.machine.run(f"rsync -a --delete {HOME}/ /root/kept/")
+
+    def restore(self) -> None:
+        self.machine.run(f"rsync -a --delete --checksum /root/kept/ {HOME}/")
 
     def as_user(self, script: str) -> str:
         """Run a script as the account itself, not through the gate."""

@@ -27,7 +27,7 @@ for name, lines in json.load(sys.stdin).items():
         pen.text((40, 40 + 70 * number), line, font=font, fill=0)
     out = io.BytesIO()
     image.save(out, "PNG")
-    print(name, base64.b64encode(out.getvalue()).decode())
+    print(name, base64.b64encode(out.getvalue()).decode(), sep="\\t")
 """
 _BOMB = """
 import base64, io
@@ -41,7 +41,7 @@ print(base64.b64encode(out.getvalue()).decode())
 def draw(machine: Machine, pages: Mapping[str, Sequence[str]]) -> dict[str, bytes]:
     """PNG images by name."""
     out = machine.run(f"python3 -c '{_DRAW}' <<'END'\n{json.dumps(pages)}\nEND").out
-    return {name: base64.b64decode(image) for name, image in (line.split() for line in out.splitlines())}
+    return {name: base64.b64decode(image) for name, image in (line.split("\t") for line in out.splitlines())}
 
 
 def bomb(machine: Machine) -> bytes:
@@ -54,6 +54,12 @@ def text_of(alto: bytes) -> str:
     lines = [node for node in ElementTree.fromstring(alto).iter() if node.tag.endswith("}TextLine")]
     words = [[node.get("CONTENT", "") for node in line.iter() if node.tag.endswith("}String")] for line in lines]
     return "\n".join(" ".join(line) for line in words)
+
+
+def text_of_page(page: bytes) -> str:
+    """The lines of a PAGE file."""
+    lines = [node for node in ElementTree.fromstring(page).iter() if node.tag.endswith("}TextLine")]
+    return "\n".join("".join(node.itertext()).strip() for line in lines for node in line if node.tag.endswith("}TextEquiv"))
 
 
 def file_name(alto: bytes) -> str:

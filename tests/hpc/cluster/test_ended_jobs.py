@@ -5,17 +5,15 @@ Kraken is replaced by a program that takes as long, or as much memory, as the te
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from recettes.containers.cluster.settings import HOME, HOST, USER
+from recettes.containers.cluster.settings import HOST, USER
 from recettes.containers.waiting import until
 from tests.hpc.cluster.lab import Cluster
 
 PROGRAM = "/usr/local/bin/kraken"
-SETTINGS = f"{HOME}/ocr/ocr-gate.json"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08\0\0\0\x08\1\0\0\0\0\0\0\0\0\0\0\0\0IDAT"
 SLEEPS = "#!/bin/sh\nexec sleep 600\n"
 EATS = "#!/usr/bin/python3 -ISB\nimport time\neaten = bytearray(1 << 30)\ntime.sleep(600)\n"
@@ -24,25 +22,14 @@ EATS = "#!/usr/bin/python3 -ISB\nimport time\neaten = bytearray(1 << 30)\ntime.s
 @pytest.fixture(scope="module")
 def slow(deployed: Cluster) -> Iterator[Cluster]:
     """The cluster with a Kraken that sleeps, in jobs of 300 MB."""
-    ours = deployed.machine.run(f"cat {SETTINGS}").out
-    set_job(deployed, ours, minutes=60)
-    write(deployed, PROGRAM, SLEEPS)
-    yield deployed
-    deployed.machine.run(f"scancel --user={USER}", check=False)
-    write(deployed, SETTINGS, ours, "0400")
-    deployed.machine.run(f"chown {USER}: {SETTINGS}")
+    put_kraken(deployed, SLEEPS)
+    with deployed.settings(job={"kraken": PROGRAM, "contain": "none"}, slurm={"memory_mb": 300, "minutes": 60}):
+        yield deployed
+        deployed.machine.run(f"scancel --user={USER}", check=False)
 
 
-def set_job(cluster: Cluster, ours: str, *, minutes: int) -> None:
-    settings = json.loads(ours)
-    settings["job"] |= {"kraken": PROGRAM, "contain": "none"}
-    settings["slurm"] |= {"memory_mb": 300, "minutes": minutes}
-    write(cluster, SETTINGS, json.dumps(settings), "0400")
-    cluster.machine.run(f"chown {USER}: {SETTINGS}")
-
-
-def write(cluster: Cluster, path: str, text: str, mode: str = "0755") -> None:
-    cluster.machine.run(f"rm -f {path}; cat >{path} <<'END_OF_FILE'\n{text}\nEND_OF_FILE\nchmod {mode} {path}")
+def put_kraken(cluster: Cluster, text: str) -> None:
+    cluster.write(PROGRAM, text, "0755")
 
 
 def running(cluster: Cluster, batch: str) -> str:
@@ -69,10 +56,8 @@ def killed(cluster: Cluster, batch: str, *, seconds: float = 60) -> str:
 @pytest.fixture(scope="module")
 def long(slow: Cluster) -> str:
     """A job that will run into its time limit, of the least minutes there can be, while the other tests are made."""
-    ours = slow.machine.run(f"cat {SETTINGS}").out
-    set_job(slow, ours, minutes=2)
-    running(slow, "too-long")
-    set_job(slow, ours, minutes=60)
+    with slow.settings(slurm={"minutes": 2}):
+        running(slow, "too-long")
     return "too-long"
 
 
@@ -86,12 +71,12 @@ def test_somebodys_scancel_is_told(slow: Cluster, long: str) -> None:
 
 
 def test_too_little_memory_is_told(slow: Cluster, long: str) -> None:
-    write(slow, PROGRAM, EATS)
+    put_kraken(slow, EATS)
     handed_in(slow, "too-large")
     try:
         assert "memory" in killed(slow, "too-large")
     finally:
-        write(slow, PROGRAM, SLEEPS)
+        put_kraken(slow, SLEEPS)
 
 
 def test_a_controller_that_does_not_answer_ends_no_job(slow: Cluster, long: str) -> None:
