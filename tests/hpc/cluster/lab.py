@@ -30,7 +30,7 @@ lab = Lab(name="The tests' lab", domain="lab.test", contact="administrator@lab.t
     clusters=(OcrCluster(name="{host}", home="{home}", until=date(2099, 12, 31), submitter_address="{address}", robot_port={port},
         kraken={kraken}, {options}
         job=OcrJob(minutes=20, memory_mb={memory}, cpus=1, {job}),
-        limits=OcrLimits(calls_a_minute=10000, core_hours_a_day=1000, pages_a_day=100000)),),
+        limits=OcrLimits(calls_a_minute=10000, batches=100, core_hours_a_day=1000, pages_a_day=100000)),),
     models=(OcrModel(name="tiny-print", file="{model}", sha256="{digest}"),),
 ))
 """
