@@ -49,6 +49,9 @@ def test_a_database_has_the_files_and_the_options_that_are_declared(desk: Desk) 
     assert desk.query("db:info('spare')//ftindex/string()") == "false"
     assert desk.query("count(db:get('corpus')//text()[not(normalize-space())])") != "0"
     assert desk.query("count(db:get('spare')//text()[not(normalize-space())])") == "0"
+    # Who reads changes nothing, though BaseX writes another index when it is first asked for a document by its path.
+    assert desk.query("db:get('corpus', 'sub/b.xml')//p/string()") == "no water"
+    assert desk.dry().changes == []
 
 
 def test_one_changed_file_changes_one_database_and_no_visitor_meets_a_gap(desk: Desk) -> None:
@@ -81,7 +84,7 @@ def test_xml_that_is_no_good_is_refused_with_file_and_line_and_the_old_database_
     )
     refused = desk.apply()
     assert refused.status != 0
-    for place in ("sub/torn.xml:3:3: mismatched tag", "outside.xml:2:4: &out;", "elsewhere.xml:2:4: &eacute;", "bomb.xml:"):
+    for place in ("sub/torn.xml:3:3: mismatched tag", "outside.xml:2:4: &out;", "elsewhere.xml:2:", "bomb.xml:"):
         assert place in refused.output
     assert "good.xml" not in refused.output
     assert "what was before stays" in refused.output
