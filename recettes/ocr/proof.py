@@ -57,7 +57,16 @@ class Proof:
     @property
     def digest(self) -> str:
         cluster = self.cluster
-        told = (self.line, self.address, cluster.host, str(cluster.port), cluster.user, *cluster.host_keys, repr(TRIES))
+        told = (
+            self.line,
+            self.address,
+            self.hand_in,
+            cluster.host,
+            str(cluster.port),
+            cluster.user,
+            *cluster.host_keys,
+            repr(TRIES),
+        )
         return sha256("\n".join(told).encode()).hexdigest()
 
     @property
