@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from recettes.containers.cluster.settings import HOME
 from recettes.containers.identity import Member, archive_of
 from recettes.containers.waiting import until
 from recettes.ocr.names import ACCOUNT, PROGRAM, SUBMITTER_SETTINGS
+from recettes.recipes import ROOT
 from tests.hpc.cluster.lab import Cluster
 from tests.hpc.cluster.pages import TEXT, bomb, character_error, draw, file_name, text_of, text_of_page
 
 PAGES = "/srv/pages"
+STAND_IN = ROOT / "tests/hpc/stand_in_kraken.py"
 ENDED = ("done", "partial", "failed", "killed", "cancelled")
 
 
@@ -84,6 +88,23 @@ def test_many_pages_are_one_job(cluster: Cluster) -> None:
     wrong = [name for name, alto in results.items() if character_error(text_of(alto), TEXT[int(name[5:7]) % 4]) > 0.1]
     assert wrong == []
     assert cluster.call("drop many").json["dropped"]
+
+
+def test_a_large_batch_is_an_array_of_jobs(cluster: Cluster) -> None:
+    """Slurm's own numbers and states of tasks. Kraken is a stand-in that answers at once."""
+    kraken = f"{HOME}/stand-in/bin/kraken"
+    cluster.as_user(f"mkdir -p {HOME}/stand-in/bin")
+    cluster.write(kraken, STAND_IN.read_text(), "0755")
+    image = draw(cluster.machine, {"a.png": TEXT[:1]})["a.png"]
+    with cluster.settings(job={"kraken": kraken}, slurm={"pages_a_task": 2}):
+        cluster.put("array", {f"p{number}.png": image for number in range(5)})
+        job = cluster.submit("array")
+        assert end_of(cluster, "array") == "done", cluster.status("array")
+    exits = cluster.as_user("cd ~/ocr/spool/batches/array/runs/1 && cat *.exit")
+    assert exits.count(f'"job": "{job}"') == 3 and sorted(re.findall(r'"done": (\d)', exits)) == ["1", "2", "2"]
+    assert len(cluster.results("array")) == 5
+    cluster.as_user(f"rm -r {HOME}/stand-in")
+    cluster.call("drop array")
 
 
 def test_the_submitter_brings_alto_and_page_beside_the_images(cluster: Cluster) -> None:
