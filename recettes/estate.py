@@ -16,7 +16,7 @@ DEFAULT = "containers"
 # Where all estates lie, when not in the checkout.
 FOLDER = "RECETTES_ESTATES"
 MACHINES = "machines.toml"
-GROUPS = ("web", "xmldb", "apps", "images", "sandbox", "hpc")
+GROUPS = ("web", "xmldb", "apps", "images", "sandbox", "compute", "hpc")
 FOREIGN = "hpc"
 # Where there is no web machine, the first one of this group is the web machine as well.
 STAND_IN = "xmldb"
