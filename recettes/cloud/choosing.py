@@ -1,4 +1,4 @@
-"""Of what a cloud offers, the one that is meant: a flavour by needs, an image by release, a network by name. Never a dated name."""
+"""Of what a cloud offers, the one meant: a flavour by needs, an image by release, a network by name. Never a dated name."""
 
 from __future__ import annotations
 
