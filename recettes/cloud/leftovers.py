@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from recettes.cloud.actual import Server, Thing, Volume
 from recettes.cloud.draft import Draft
@@ -60,18 +60,16 @@ def _declared(draft: Draft, wanted: WantedCloud) -> set[Mark]:
     return {draft.mark(*pair) for pair in pairs}
 
 
-def _named(draft: Draft, purge: Collection[str], left: dict[Mark | None, Thing], declared: set[Mark]) -> list[Mark]:
+def _named(draft: Draft, purge: Collection[str], left: Mapping[Mark, Thing], declared: set[Mark]) -> list[Mark]:
     """What is to be deleted, of what may be."""
     named = []
     for word in sorted(purge):
         kind, _, item = word.partition(":")
         mark = draft.mark(kind, item)
         if mark in declared:
-            draft.refusals.append(
-                f"{mark} is declared: take it out of the declarations first, then purge it. Nothing was deleted"
-            )
+            draft.refusals.append(f"{mark} is declared: take it out there first, then purge it. Nothing was deleted")
         elif mark not in left:
-            known = ", ".join(f"{one.kind}:{one.item}" for one in left if one) or "nothing"
+            known = ", ".join(f"{one.kind}:{one.item}" for one in left) or "nothing"
             draft.refusals.append(f"there is no {word} to purge; left over is {known}. Nothing was deleted")
         elif why := _in_use(draft, left[mark], purge):
             draft.refusals.append(f"{mark} {why}. Nothing was deleted")

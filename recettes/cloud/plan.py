@@ -45,7 +45,8 @@ def _twice(state: CloudState, estate: str) -> list[str]:
         if thing.mark:
             by_mark[thing.mark].append(thing.id)
     return [
-        f"{len(ids)} carry the tag of {mark} of estate {estate}: {', '.join(sorted(ids))}. Take it from all but one: {_untag(mark)}"
+        f"{len(ids)} carry the tag of {mark} of estate {estate}: {', '.join(sorted(ids))}. "
+        f"Take it from all but one: {_untag(mark)}"
         for mark, ids in sorted(by_mark.items())
         if len(ids) > 1
     ]
@@ -63,8 +64,10 @@ def _renamed(state: CloudState, wanted: WantedCloud) -> tuple[CloudState, list[S
     there = Counter(thing.mark for thing in state.marked(wanted.estate))
     for machine in wanted.machines:
         if machine.formerly:
-            for kind, of in (("server", str), ("port", str), ("floating-ip", str), ("volume", root_volume)):
-                names[Mark(wanted.estate, kind, of(machine.formerly))] = Mark(wanted.estate, kind, of(machine.name))
+            for kind in ("server", "port", "floating-ip"):
+                names[Mark(wanted.estate, kind, machine.formerly)] = Mark(wanted.estate, kind, machine.name)
+            root, new_root = root_volume(machine.formerly), root_volume(machine.name)
+            names[Mark(wanted.estate, "volume", root)] = Mark(wanted.estate, "volume", new_root)
     for volume in wanted.volumes:
         if volume.formerly:
             names[Mark(wanted.estate, "volume", volume.formerly)] = Mark(wanted.estate, "volume", volume.name)

@@ -173,7 +173,7 @@ def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
         draft.needed[quota.VOLUME_SIZE] += volume.size
     elif actual.status.startswith("error"):
         draft.obstacle(
-            mark, f"volume {volume.name} is in state {actual.status}. It was not touched; the cloud's people can mend it"
+            mark, f"volume {volume.name} is in state {actual.status}. It was not touched: the cloud's people can mend it"
         )
         return
     elif actual.size != volume.size:

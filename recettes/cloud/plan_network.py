@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from recettes.cloud import quota
 from recettes.cloud.actual import Rule, SecurityGroup
 from recettes.cloud.choosing import ChoiceError, choose_external, choose_network
@@ -9,11 +12,14 @@ from recettes.cloud.draft import Draft
 from recettes.cloud.groups import OUT
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
+from recettes.estate import GROUPS
 
 PRIVATE = "private"
 # The group of a machine that is shut off from all but the administrators.
 QUARANTINE = "quarantine"
 DEFAULT_GROUP = "default"
+# The description of a rule for a while: "until 2026-11-23T15:00+00:00".
+UNTIL = "until"
 
 
 def plan_network(draft: Draft, wanted: WantedCloud) -> None:
@@ -78,18 +84,32 @@ def plan_groups(draft: Draft, wanted: WantedCloud) -> None:
             draft.needed[quota.RULES] += len(OUT)
     groups = {group.id: group for group in draft.state.groups}
     for name, rules in wanted.rules.items():
-        _plan_rules(draft, name, groups.get(draft.ids.get(f"group/{name}", "")), rules)
+        _plan_rules(draft, name, groups.get(draft.ids.get(f"group/{name}", "")), rules, wanted.now)
     _plan_default(draft)
 
 
-def _plan_rules(draft: Draft, name: str, actual: SecurityGroup | None, wanted: frozenset[Rule]) -> None:
+def _for_now(group: SecurityGroup, now: datetime) -> set[Rule]:
+    """The rules that say themselves until when they are, and are still."""
+    kept = set()
+    for rule, id_ in group.rules.items():
+        word, _, until = group.notes.get(id_, "").partition(" ")
+        try:
+            if word == UNTIL and datetime.fromisoformat(until) > now:
+                kept.add(rule)
+        except (ValueError, TypeError):
+            continue  # not a time with its zone: a rule like any other
+    return kept
+
+
+def _plan_rules(draft: Draft, name: str, actual: SecurityGroup | None, wanted: frozenset[Rule], now: datetime) -> None:
     mark = draft.mark("group", name)
-    names = {draft.ids[f"group/{other.mark.item}"]: other.mark.item for other in _ours(draft)}
+    names = _ours(draft)
     is_there = {_named(rule, names): id_ for rule, id_ in actual.rules.items()} if actual else dict.fromkeys(OUT, "")
-    for rule in sorted(is_there.keys() - wanted):
+    kept = _for_now(actual, now) if actual else set()
+    for rule in sorted(is_there.keys() - wanted - {_named(rule, names) for rule in kept}):
         draft.step("close", mark, detail=str(rule), rule=is_there[rule])
     for rule in sorted(wanted - is_there.keys()):
-        remote = draft.mark("group", rule.remote) if rule.remote.isalpha() else None
+        remote = draft.mark("group", rule.remote) if rule.remote in GROUPS else None
         if remote in draft.blocked:
             continue
         needs = (draft.making("group", name), draft.making("group", rule.remote) if remote else "")
@@ -98,12 +118,9 @@ def _plan_rules(draft: Draft, name: str, actual: SecurityGroup | None, wanted: f
         draft.needed[quota.RULES] += 1
 
 
-def _ours(draft: Draft) -> list[SecurityGroup]:
-    return [
-        group
-        for group in draft.state.groups
-        if group.mark and group.mark.estate == draft.estate and f"group/{group.mark.item}" in draft.ids
-    ]
+def _ours(draft: Draft) -> dict[str, str]:
+    """By id, the machine types of the estate's groups."""
+    return {group.id: group.mark.item for group in draft.state.groups if group.mark and group.mark.estate == draft.estate}
 
 
 def _named(rule: Rule, names: dict[str, str]) -> Rule:
@@ -111,7 +128,7 @@ def _named(rule: Rule, names: dict[str, str]) -> Rule:
     return Rule(rule.direction, rule.version, rule.protocol, rule.first, rule.last, names.get(rule.remote, rule.remote))
 
 
-def _arguments(rule: Rule) -> dict[str, object]:
+def _arguments(rule: Rule) -> dict[str, Any]:
     return {
         "direction": rule.direction,
         "version": rule.version,
@@ -121,7 +138,7 @@ def _arguments(rule: Rule) -> dict[str, object]:
     }
 
 
-def _out() -> list[dict[str, object]]:
+def _out() -> list[dict[str, Any]]:
     return [_arguments(rule) for rule in sorted(OUT)]
 
 

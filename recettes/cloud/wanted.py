@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from recettes.cloud.actual import Rule
 from recettes.cloud.groups import group_rules
@@ -38,18 +38,19 @@ class WantedCloud:
     network: str | None
     external: str | None
     ended: Mapping[str, date]
+    now: datetime
 
     def machine(self, name: str) -> CloudMachine:
         return next(machine for machine in self.machines if machine.name == name)
 
 
-def wanted_cloud(lab: Lab, estate: CloudEstate, today: date) -> WantedCloud:
+def wanted_cloud(lab: Lab, estate: CloudEstate, now: datetime) -> WantedCloud:
     """Of a lab whose cloud is declared, and checked."""
     cloud = lab.cloud
     if cloud is None:
         raise ValueError("the lab declares no cloud")
     machines = machines_of(cloud, estate)
-    current = tuple(one for one in machines if one.until is None or today <= one.until)
+    current = tuple(one for one in machines if one.until is None or now.date() <= one.until)
     groups = dict.fromkeys(group for one in current for group in one.groups)
     there = {one.name for one in current}
     return WantedCloud(
@@ -63,4 +64,5 @@ def wanted_cloud(lab: Lab, estate: CloudEstate, today: date) -> WantedCloud:
         network=cloud.network,
         external=cloud.external,
         ended={one.name: one.until for one in machines if one.until is not None and one not in current},
+        now=now,
     )
