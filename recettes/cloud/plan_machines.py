@@ -57,7 +57,8 @@ def _plan_port(draft: Draft, machine: CloudMachine) -> None:
         draft.step("create", mark, *needs, wanted=f"security groups {', '.join(names)}", network=network, groups=groups)
         draft.needed[quota.PORTS] += 1
     elif not actual.guarded or actual.groups != {draft.ids.get(f"group/{name}") for name in names}:
-        draft.step("change", mark, *needs, wanted=f"security groups {', '.join(names)}", groups=groups)
+        shown = f"security groups {', '.join(names)}" + ("" if actual.guarded else ", which hold again")
+        draft.step("change", mark, *needs, wanted=shown, groups=groups, guard=not actual.guarded)
 
 
 def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> None:
