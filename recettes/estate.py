@@ -83,10 +83,14 @@ class Estate:
         return data
 
 
+def folder_of(root: Path, name: str) -> Path:
+    """The folder of the estate of this name."""
+    return Path(os.environ.get(FOLDER) or root / "estates") / name
+
+
 def chosen(root: Path) -> Path:
     """The folder of the estate that the environment names."""
-    folder = Path(os.environ.get(FOLDER) or root / "estates")
-    return folder / os.environ.get(CHOICE, DEFAULT)
+    return folder_of(root, os.environ.get(CHOICE, DEFAULT))
 
 
 def read_estate(folder: Path) -> Estate:

@@ -1,6 +1,6 @@
 """Does the steps of a plan, several at a time. `python -m recettes.cloud.applying` takes them on standard input, secrets and all.
 
-It says a line for each step: "done KEY", "failed KEY: why", "left KEY: why". A step that fails takes with it only those that need it.
+It says a line for each step, "done KEY", "failed KEY: why", "left KEY: why". A step that fails takes only those with it needing it.
 """
 
 from __future__ import annotations
@@ -38,60 +38,59 @@ class Outcome:
 
 def apply(work: Work, steps: Sequence[Step], said: TextIO) -> Outcome:
     """Each step begins when those that it needs are done."""
-    outcome = Outcome()
-    waiting = list(steps)
-    running: dict[Future[None], Step] = {}
-    with ThreadPoolExecutor(_TOGETHER) as pool:
-        while waiting or running:
-            waiting = _begin(work, waiting, running, outcome, pool, said)
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                _note(running.pop(future), future, outcome, said)
-    return outcome
+    return _Applying(work, said).all(steps)
 
 
-def _begin(
-    work: Work,
-    waiting: list[Step],
-    running: dict[Future[None], Step],
-    outcome: Outcome,
-    pool: ThreadPoolExecutor,
-    said: TextIO,
-) -> list[Step]:
-    """Begin what can begin, leave out what cannot any more; return the others."""
-    still = []
-    for step in waiting:
-        if missing := next((need for need in step.needs if need in outcome.failed or need in outcome.left), None):
-            outcome.left[step.key] = f"not begun, as this failed: {missing}"
-            _say(said, f"left {step.key}: {outcome.left[step.key]}")
-        elif all(need in outcome.done for need in step.needs):
-            running[pool.submit(_do, work, step)] = step
-        else:
-            still.append(step)
-    return still
+class _Applying:
+    def __init__(self, work: Work, said: TextIO) -> None:
+        self.work, self.said = work, said
+        self.outcome = Outcome()
+        self.running: dict[Future[None], Step] = {}
+
+    def all(self, steps: Sequence[Step]) -> Outcome:
+        waiting = list(steps)
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+            while waiting or self.running:
+                waiting = [step for step in waiting if not (self._left_out(step) or self._begun(step, pool))]
+                finished, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self._note(self.running.pop(future), future)
+        return self.outcome
+
+    def _left_out(self, step: Step) -> bool:
+        undone = self.outcome.failed.keys() | self.outcome.left.keys()
+        missing = next((need for need in step.needs if need in undone), None)
+        if missing:
+            self.outcome.left[step.key] = f"not begun, as this was not done: {missing}"
+            self._say(f"left {step.key}: {self.outcome.left[step.key]}")
+        return missing is not None
+
+    def _begun(self, step: Step, pool: ThreadPoolExecutor) -> bool:
+        ready = all(need in self.outcome.done for need in step.needs)
+        if ready:
+            self.running[pool.submit(_do, self.work, step)] = step
+        return ready
+
+    def _note(self, step: Step, future: Future[None]) -> None:
+        error = future.exception()
+        if error is None:
+            self.outcome.done.append(step.key)
+            self._say(f"done {step.key}")
+            return
+        # Of an error that is not the cloud's, only the kind is told: its text could hold what was sent.
+        why = str(error) if isinstance(error, CloudError) else f"the recipes went wrong here ({type(error).__name__})"
+        self.outcome.failed[step.key] = why
+        self._say(f"failed {step.key}: {why}")
+
+    def _say(self, line: str) -> None:
+        self.said.write(line + "\n")
+        self.said.flush()
 
 
 def _do(work: Work, step: Step) -> None:
     given = {name: work.resolved(value) for name, value in step.arguments.items()}
     if made := DOES[step.action, step.mark.kind](work, step, given):
         work.ids[f"{step.mark.kind}/{step.mark.item}"] = made
-
-
-def _note(step: Step, future: Future[None], outcome: Outcome, said: TextIO) -> None:
-    error = future.exception()
-    if error is None:
-        outcome.done.append(step.key)
-        _say(said, f"done {step.key}")
-        return
-    # Of an error that is not the cloud's, only the kind is told: its text could hold what was sent.
-    why = str(error) if isinstance(error, CloudError) else f"the recipes went wrong here ({type(error).__name__})"
-    outcome.failed[step.key] = why
-    _say(said, f"failed {step.key}: {why}")
-
-
-def _say(said: TextIO, line: str) -> None:
-    said.write(line + "\n")
-    said.flush()
 
 
 def moved(api: Api, steps: Sequence[Step]) -> list[str]:

@@ -24,7 +24,7 @@ DOES: dict[tuple[str, str], Does] = {}
 
 
 def does(action: str, *kinds: str) -> Callable[[Does], Does]:
-    """The function does this to things of these kinds; it gets the step's arguments with ids, and returns the id of what it made."""
+    """The function does this to things of these kinds. It gets the step's arguments with ids, and returns a new thing's."""
 
     def enter(function: Does) -> Does:
         DOES.update({(action, kind): function for kind in kinds})

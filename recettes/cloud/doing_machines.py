@@ -83,7 +83,7 @@ def _active(work: Work, server: str, mark: Mark) -> None:
 
 @does("replace", "server")
 def _replace(work: Work, step: Step, given: Mapping[str, Any]) -> str:
-    _delete_and_wait(work, step)
+    _delete_and_wait(work, step, {})
     port = work.api.get(NETWORK, f"/ports/{given['port']}")["port"]
     if port.get("device_id"):
         work.api.put(NETWORK, f"/ports/{given['port']}", {"port": {"device_id": "", "device_owner": ""}})
@@ -144,7 +144,7 @@ def _attach(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 
 
 @does("delete", "server", "volume", "snapshot")
-def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any] | None = None) -> None:
+def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     service, path = _PLACES[step.mark.kind]
     id_ = work.id(step.mark)
     if step.mark.kind == "volume":
