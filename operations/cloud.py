@@ -26,6 +26,7 @@ from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import Step
 from recettes.cloud.wanted import WantedCloud
 from recettes.secrets import SecretsError, Vault
+from recettes.shell import quote
 
 LOCK = "cloud.lock"
 

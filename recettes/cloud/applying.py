@@ -1,6 +1,6 @@
 """Does the steps of a plan, several at a time. `python -m recettes.cloud.applying` takes them on standard input, secrets and all.
 
-It says a line for each step, "done KEY", "failed KEY: why", "left KEY: why". A step that fails takes only those with it needing it.
+It says a line for each step, "done KEY", "failed KEY: why", "left KEY: why". One that fails takes with it only those that need it.
 """
 
 from __future__ import annotations

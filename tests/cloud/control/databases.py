@@ -1,0 +1,94 @@
+"""The databases of all services, empty but for what they cannot start without; made once, then copied."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import repeat
+from pathlib import Path
+
+from recettes.recipes import ROOT
+from tests.cloud.control.place import ADMIN, REGION, SERVICES, Place
+
+_FOLDERS = ("databases", "keys")
+_CELL = "cell1"
+
+
+class ControlError(RuntimeError):
+    """The control plane is not as needed; the message says where to look."""
+
+
+def make_schemas(place: Place, python: Path, environment: Mapping[str, str]) -> None:
+    """Half a minute of two processors: the services' own tools, one after another for each, side by side otherwise."""
+    programs, settings = python.parent, place.settings
+    nova = (f"{programs}/nova-manage", "--config-file", f"{settings}/nova.conf")
+    keystone = (f"{programs}/keystone-manage", "--config-file", f"{settings}/keystone.conf")
+    account = ("--keystone-user", getpass.getuser(), "--keystone-group", grp.getgrgid(os.getgid()).gr_name)
+    urls = [f"--bootstrap-{interface}-url={place.endpoint('keystone')}" for interface in ("admin", "public", "internal")]
+    for folder in _FOLDERS:
+        (place.folder / folder).mkdir()
+    chains: list[list[Sequence[str]]] = [
+        [
+            (*nova, "api_db", "sync"),
+            (*nova, "cell_v2", "map_cell0", "--database_connection", place.connection("nova_cell0")),
+            (*nova, "db", "sync"),
+            (*nova, "cell_v2", "create_cell", "--name", _CELL),
+        ],
+        [
+            (*keystone, "fernet_setup", *account),
+            (*keystone, "credential_setup", *account),
+            (*keystone, "db_sync"),
+            (*keystone, "bootstrap", f"--bootstrap-password={ADMIN}", f"--bootstrap-region-id={REGION}", *urls),
+        ],
+        [
+            (f"{programs}/glance-manage", "--config-file", f"{settings}/glance-api.conf", "db", "sync"),
+            (f"{programs}/cinder-manage", "--config-file", f"{settings}/cinder.conf", "db", "sync"),
+            (str(python), "-m", "tests.cloud.control.neutron_schema", place.connection("neutron")),
+        ],
+    ]
+    with ThreadPoolExecutor(len(chains)) as together:
+        for _ in together.map(_one_after_another, chains, repeat(environment)):
+            pass
+    for file in (place.folder / "databases").iterdir():
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("pragma journal_mode=wal")  # readers never wait for a writer
+
+
+def save(place: Place, template: Path) -> None:
+    """Keep what `make_schemas` made, in a folder. No service may be running."""
+    for folder in _FOLDERS:
+        shutil.copytree(place.folder / folder, template / folder)
+
+
+def restore(place: Place, template: Path) -> None:
+    """Put it into another place, whose folder and ports are entered where the databases name them."""
+    for folder in _FOLDERS:
+        shutil.copytree(template / folder, place.folder / folder)
+    with closing(sqlite3.connect(place.database("keystone"))) as database, database:
+        for service, (kind, _) in SERVICES.items():
+            database.execute(
+                "update endpoint set url = ? where service_id in (select id from service where type = ?)",
+                (place.endpoint(service), kind),
+            )
+    with closing(sqlite3.connect(place.database("nova_api"))) as database, database:
+        for cell in ("cell0", _CELL):
+            database.execute(
+                "update cell_mappings set database_connection = ? where name = ?", (place.connection(f"nova_{cell}"), cell)
+            )
+
+
+def _one_after_another(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> None:
+    for command in commands:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode:
+            last = "\n".join(done.stdout.splitlines()[-20:])
+            raise ControlError(f"{' '.join(command)} failed:\n{last}")

@@ -1,0 +1,101 @@
+"""Where one control plane lives: its folder, and a port on loopback for every service."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+REGION = "RegionOne"
+ADMIN = "admin"  # user, project and password of the one who may do everything
+SERVICE = "service"  # what the services are among themselves: user, project and password
+# Service -> its type in the catalogue, and the path of its interface there.
+SERVICES = {
+    "keystone": ("identity", "/v3"),
+    "placement": ("placement", ""),
+    "glance": ("image", ""),
+    "neutron": ("network", ""),
+    "nova": ("compute", "/v2.1"),
+    "cinder": ("block-storage", "/v3"),
+}
+FOLDER_VARIABLE = "CONTROL_FOLDER"  # in the environment of every service
+_FILE = "place.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """`owner` labels whatever containers belong to this control plane, as those of `recettes.containers.leftovers`."""
+
+    folder: Path
+    ports: dict[str, int]
+    owner: str
+
+    @property
+    def name(self) -> str:
+        return f"control-{self.ports['keystone']}"
+
+    def base(self, service: str) -> str:
+        return f"http://{HOST}:{self.ports[service]}"
+
+    def endpoint(self, service: str) -> str:
+        """What the catalogue says of the service."""
+        return self.base(service) + SERVICES[service][1]
+
+    def database(self, name: str) -> Path:
+        return self.folder / "databases" / f"{name}.sqlite"
+
+    def connection(self, name: str) -> str:
+        """For SQLAlchemy. A writer waits up to a minute for another."""
+        return f"sqlite:///{self.database(name)}?timeout=60"
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "settings"
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def alive(self) -> Path:
+        """Whoever uses the control plane holds a shared lock on this file; without any, the services end by themselves."""
+        return self.folder / "alive"
+
+    @property
+    def troubles(self) -> Path:
+        """Files here tell the drivers what is to go wrong; see `tests.cloud.troubles`."""
+        return self.folder / "troubles"
+
+    def pid_file(self, service: str) -> Path:
+        return self.folder / f"{service}.pid"
+
+    def write(self) -> None:
+        (self.folder / _FILE).write_text(json.dumps({**asdict(self), "folder": str(self.folder)}))
+
+
+def read_place(folder: Path) -> Place:
+    """The place that `Place.write` noted in the folder."""
+    noted = json.loads((folder / _FILE).read_text())
+    return Place(Path(noted["folder"]), noted["ports"], noted["owner"])
+
+
+def free_ports() -> dict[str, int]:
+    """A port for every service that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = {service: stack.enter_context(socket.socket()) for service in SERVICES}
+        for each in sockets.values():
+            each.bind((HOST, 0))
+        return {service: each.getsockname()[1] for service, each in sockets.items()}
+
+
+def place_of_this_service() -> Place:
+    """For what runs inside a service."""
+    return read_place(Path(os.environ[FOLDER_VARIABLE]))
