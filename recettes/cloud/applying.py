@@ -1,6 +1,6 @@
 """Does the steps of a plan, several at a time. `python -m recettes.cloud.applying` takes them on standard input, secrets and all.
 
-It says a line for each step, "done KEY", "failed KEY: why", "left KEY: why". One that fails takes with it only those that need it.
+It says a line for each step, "done KEY", "failed KEY: why", "left KEY: why". Only what needs a step that failed is left.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TypeVar
 from recettes.cloud import quota
 from recettes.cloud.actual import CloudState, Thing
 from recettes.cloud.draft import CloudPlan, Draft
-from recettes.cloud.leftovers import plan_leftovers
+from recettes.cloud.leftovers import deletions, plan_leftovers
 from recettes.cloud.marks import Mark
 from recettes.cloud.plan_machines import plan_machines
 from recettes.cloud.plan_network import plan_groups, plan_network
@@ -19,12 +19,18 @@ from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
 
 T = TypeVar("T", bound=Thing)
+# Said in place of names, all that carries the estate's mark is deleted, declared or not: the end of an estate.
+EVERYTHING = "everything"
 
 
 def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = ()) -> CloudPlan:
     """Exact: a run does just these steps. `purge` names what is to be deleted, as "volume:old"."""
     if twice := _twice(state, wanted.estate):
         return CloudPlan(refusals=tuple(twice))
+    if EVERYTHING in purge:
+        draft = Draft(wanted.estate, state)
+        deletions(draft, [thing.mark for thing in state.marked(wanted.estate) if thing.mark])
+        return draft.plan()
     state, renames = _renamed(state, wanted)
     draft = Draft(wanted.estate, state)
     draft.steps += renames

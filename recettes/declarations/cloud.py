@@ -21,12 +21,16 @@ MountPoint = Annotated[
 ]
 
 
+# RFC 1918.
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
+
 def _private(value: str) -> str:
     try:
         network = ip_network(value)
     except ValueError:
         raise ValueError("is not a network such as 10.20.0.0/24 (no bits set beyond the length)") from None
-    if not isinstance(network, IPv4Network) or not network.is_private or not 16 <= network.prefixlen <= 28:
+    if not isinstance(network, IPv4Network) or not 16 <= network.prefixlen <= 28 or not any(map(network.subnet_of, _PRIVATE)):
         raise ValueError("is not a private IPv4 network between /16 and /28, such as 10.20.0.0/24")
     return value
 
@@ -188,7 +192,7 @@ def _check_estates(cloud: Cloud, machines: set[str]) -> None:
 def _check_estate(cloud: Cloud, estate: CloudEstate) -> None:
     machines, volumes = machines_of(cloud, estate), volumes_of(cloud, estate)
     if not with_floating_ip(machines):
-        wrong(estate, "name", f"no machine of {estate.name} has a floating IP, so none could be reached")
+        wrong(cloud, "machines", f"no machine of {estate.name} has a floating IP, so none could be reached")
     places: dict[tuple[str, str], CloudVolume] = {}
     for volume in volumes:
         other = places.setdefault((volume.machine, volume.mount), volume)
