@@ -39,7 +39,7 @@ def choose_image(images: Iterable[Image], wanted: CloudImage) -> Image:
     words = (wanted.release, _CODENAMES[wanted.release])
     said = [one for one in images if one.distribution.lower() == wanted.distribution and _is_release(one.release, words)]
     named = [one for one in images if not one.release and _named(one.name, wanted.distribution, words)]
-    if chosen := max(said or named, key=lambda image: (image.created, image.id), default=None):
+    if chosen := max(said or named, key=_age, default=None):
         return chosen
     raise ChoiceError(f"the cloud has no image of {wanted}; it has {_listed(image.name for image in images)}")
 
@@ -65,6 +65,11 @@ def choose_network(networks: Iterable[Network], wanted: str) -> Network:
         return chosen[0]
     how_many = "several networks" if chosen else "no network"
     raise ChoiceError(f"the project has {how_many} called {wanted}; it has {_listed(network.name for network in private)}")
+
+
+def _age(image: Image) -> tuple[str, list[int]]:
+    """Two of the same second are told apart by the numbers in their names."""
+    return image.created, [int(number) for number in re.findall(r"[0-9]+", image.name)]
 
 
 def _ours(image: Image) -> bool:
