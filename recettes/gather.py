@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recettes.declarations.base import Declaration, DeclarationError, Mistake, note, noted, wrong
+from recettes.declarations.cloud import check_cloud
 from recettes.declarations.dumps import check_dumps
 from recettes.declarations.flows import Flow, check_flows
 from recettes.declarations.lab import Lab, Project
 from recettes.declarations.ocr import check_ocr
 from recettes.declarations.sites import Site, check_sites
 from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlUser, check_server, check_xmldb
-from recettes.estate import GROUPS
+from recettes.estate import FOREIGN, GROUPS
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,6 @@ def _check(wishes: Wishes) -> None:
     check_xmldb(wishes.xml_databases, wishes.xml_packages, wishes.xml_apps, wishes.xml_users)
     check_dumps(wishes.lab, groups=GROUPS)
     check_ocr(wishes.lab.ocr, projects=tuple(seen))
+    check_cloud(
+        wishes.lab.cloud, groups=GROUPS, foreign=FOREIGN, projects=tuple(seen), administrators=wishes.lab.administrator_networks
+    )

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from recettes.blueprint import Blueprint
-from recettes.estate import Estate, Machine, chosen, read_estate
+from recettes.cloud.differences import estate_of, wishes_of
+from recettes.declarations.cloud import CloudEstate, volumes_of
+from recettes.estate import CHOICE, Estate, EstateError, Machine, chosen, folder_of, read_estate
 from recettes.gather import Wishes, gather
 from recettes.recipes import ROOT, Checkout
 from recettes.secrets import Secret, Vault
@@ -32,6 +34,7 @@ class LabView:
     applying: bool = False
     new_secrets: set[str] = field(default_factory=set, repr=False)
     blueprints: dict[str, dict[str, Blueprint]] = field(default_factory=dict, repr=False, compare=False)
+    cloud: CloudEstate | None = None
 
     @property
     def today(self) -> date:
@@ -66,11 +69,58 @@ class LabView:
 GROUP_DATA = "RECETTES_GROUP_DATA"
 
 
-def load(root: Path = ROOT, *, applying: bool = False) -> LabView:
-    """Read the chosen estate and all declarations. Raises EstateError or DeclarationError; makes nothing."""
-    estate = read_estate(chosen(root))
+# Names the entry of clouds.yaml; everything that speaks to OpenStack knows it.
+OS_CLOUD = "OS_CLOUD"
+
+
+def load(root: Path = ROOT, *, applying: bool = False, machines: bool = True) -> LabView:
+    """Read the chosen estate and all declarations; without `machines`, for a run in which the cloud itself is the only one.
+
+    Raises EstateError, DeclarationError or SecretsError; makes nothing.
+    """
+    # A mistake in the declarations is better known before a cloud is asked; without a cloud, no machine may be there at all.
+    if not os.environ.get(OS_CLOUD):
+        read_estate(chosen(root))
     wishes = gather(declarations(root))
-    return LabView(wishes, estate, Vault(estate.folder), Checkout(root), datetime.now(UTC), applying)
+    cloud = _cloud_of(wishes)
+    estate = _present(root, wishes, cloud) if machines else _bare(root, cloud)
+    return LabView(
+        wishes_of(wishes, cloud), estate, Vault(estate.folder), Checkout(root), datetime.now(UTC), applying, cloud=cloud
+    )
+
+
+def present_estate(root: Path = ROOT) -> Estate:
+    """The machines there are. Raises EstateError, DeclarationError or SecretsError."""
+    if not os.environ.get(OS_CLOUD):
+        return read_estate(chosen(root))
+    wishes = gather(declarations(root))
+    return _present(root, wishes, _cloud_of(wishes))
+
+
+def _cloud_of(wishes: Wishes) -> CloudEstate | None:
+    return estate_of(wishes.lab.cloud, os.environ.get(CHOICE), os.environ.get(OS_CLOUD) or None)
+
+
+def _present(root: Path, wishes: Wishes, cloud: CloudEstate | None) -> Estate:
+    """A cloud's machines are asked for where OS_CLOUD says where; else the folder says which there were."""
+    if cloud is None or wishes.lab.cloud is None or not os.environ.get(OS_CLOUD):
+        return read_estate(chosen(root) if cloud is None else folder_of(root, cloud.name))
+    from recettes.cloud.machines import cloud_estate
+
+    folder = folder_of(root, cloud.name)
+    return cloud_estate(folder, Vault(folder), volumes_of(wishes.lab.cloud, cloud))
+
+
+def _bare(root: Path, cloud: CloudEstate | None) -> Estate:
+    if cloud is None or not os.environ.get(OS_CLOUD):
+        raise EstateError(
+            "This run is about a cloud: Lab(cloud=…) has to be declared, OS_CLOUD to name the entry of clouds.yaml, and "
+            "RECETTES_ESTATE one of the cloud's estates. Nothing was touched."
+        )
+    folder = folder_of(root, cloud.name)
+    if not folder.is_dir():
+        raise EstateError(f"There is no estate {cloud.name}: {folder} is missing. docs/cloud.md says how one begins.")
+    return Estate(cloud.name, folder, {})
 
 
 def declarations(root: Path = ROOT) -> Path:

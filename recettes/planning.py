@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from recettes.estate import GROUPS, Estate, EstateError, chosen, read_estate
+from recettes.estate import GROUPS, Estate, EstateError
+from recettes.lab import present_estate
 from recettes.recipes import ROOT
 from recettes.record import Record
 from recettes.running import run
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"there is no deploys/{deploy}.py; there are {', '.join(sorted(p.stem for p in (ROOT / 'deploys').glob('*.py')))}"
         )
     try:
-        estate = read_estate(chosen(ROOT))
+        estate = present_estate(ROOT)
     except EstateError as error:
         print(error, file=sys.stderr)
         return ERROR

@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Sequence
 
-from recettes.estate import EstateError, chosen, read_estate
+from recettes.estate import EstateError
+from recettes.lab import present_estate
 from recettes.recipes import ROOT
 from recettes.running import run
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not _NAME.fullmatch(asked.name):
         parser.error(f"{asked.name!r} is not a name")
     try:
-        estate = read_estate(chosen(ROOT))
+        estate = present_estate(ROOT)
     except EstateError as error:
         print(error, file=sys.stderr)
         return FAILED

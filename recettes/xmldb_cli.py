@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from recettes.declarations.base import DeclarationError
-from recettes.estate import EstateError, chosen, read_estate
+from recettes.estate import EstateError
 from recettes.gather import gather
-from recettes.lab import declarations
+from recettes.lab import declarations, present_estate
 from recettes.recipes import ROOT
 from recettes.running import Ran, run
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     words = _words(parser, asked)
     try:
-        machines = [machine.name for machine in read_estate(chosen(ROOT)).of_group("xmldb")]
+        machines = [machine.name for machine in present_estate(ROOT).of_group("xmldb")]
         if not machines:
             raise EstateError("The estate has no machine in group xmldb, and so no XML databases.")
         if asked.command == "purge" and (one := _declared(asked.name)):

@@ -22,10 +22,10 @@ from recettes.containers.engine import engine
 from recettes.containers.identity import HOMES, HOST_KEYS, Identity, keep, kept_key
 from recettes.containers.image import image
 from recettes.containers.leftovers import OWNER_LABEL, owner, remove_dead, remove_labelled
-from recettes.containers.listing import Listed, known_hosts, machines_toml, read_machines, ssh_config
 from recettes.containers.machine import ESTATE_LABEL, IDENTITY_LABEL, Machine, Place
 from recettes.containers.network import make_network, subnet
 from recettes.containers.waiting import ContainersError
+from recettes.listing import Listed, known_hosts, machines_toml, read_machines, ssh_config
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 

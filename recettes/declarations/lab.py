@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import SerializeAsAny
 
 from recettes.declarations.base import Declaration, Hostname, Name
+from recettes.declarations.cloud import Cloud
 from recettes.declarations.flows import Flow, Network
 from recettes.declarations.ocr import Ocr
 from recettes.declarations.people import Administrator, EMail
@@ -36,6 +37,7 @@ class Lab(Declaration):
     flows: tuple[Flow, ...] = ()
     xmldb: XmlServer = XmlServer()
     ocr: Ocr | None = None
+    cloud: Cloud | None = None
     time_zone: str = "Etc/UTC"
     release: Literal["trixie"] = "trixie"
 

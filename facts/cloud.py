@@ -1,0 +1,22 @@
+"""What there is in the project of a cloud. Read by the controller, for which the cloud is one host more."""
+
+from __future__ import annotations
+
+import json
+
+from facts.survey import Part
+from recettes.cloud.actual import CloudState
+from recettes.cloud.client import script
+from recettes.cloud.understanding import understand
+
+
+def cloud_state() -> Part[CloudState]:
+    """All listings, read at the same time by a program of the controller. Source: the services' APIs."""
+    return Part("cloud", script("reading"), _parse)
+
+
+def _parse(lines: list[str]) -> CloudState:
+    try:
+        return understand(json.loads(lines[-1]))
+    except TypeError as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,120 @@
+"""What carries the estate's mark and is not declared. Nothing that may hold data, or an address, goes without being named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from recettes.cloud.actual import Server, Thing, Volume
+from recettes.cloud.draft import Draft
+from recettes.cloud.marks import Mark
+from recettes.cloud.plan_network import PRIVATE, QUARANTINE
+from recettes.cloud.wanted import WantedCloud
+from recettes.declarations.cloud import root_volume
+
+# In this order they can be deleted; what is not here goes with something else, or by itself.
+PURGED = ("server", "snapshot", "volume", "floating-ip", "port", "group", "router", "subnet", "network")
+
+
+def plan_leftovers(draft: Draft, wanted: WantedCloud, purge: Collection[str]) -> None:
+    declared = _declared(draft, wanted)
+    left = {thing.mark: thing for thing in draft.state.marked(draft.estate) if thing.mark and thing.mark not in declared}
+    named = _named(draft, purge, left, declared)
+    for mark, thing in left.items():
+        if mark in named:
+            continue
+        if _holds_nothing(draft, thing):
+            named.append(mark)
+        elif mark.kind in ("port", "group"):
+            continue  # in use by something that is named here itself
+        elif mark.kind == "server" and mark.item in wanted.ended:
+            draft.notes.append(f"{mark} ended on {wanted.ended[mark.item]}: {_how(mark)}")
+        else:
+            draft.notes.append(f"{mark} is left over: {_shown(thing)}not declared, and kept. To delete it: {_how(mark)}")
+    deletions(draft, named)
+
+
+def deletions(draft: Draft, marks: Collection[Mark]) -> None:
+    """Steps that delete these things, each after those that hold it."""
+    things = {thing.mark: thing for thing in draft.state.things()}
+    marks = sorted(marks, key=lambda mark: PURGED.index(mark.kind))
+    for mark in marks:
+        thing = things[mark]
+        draft.ids[f"{mark.kind}/{mark.item}"] = thing.id
+        before = [
+            step.key for step in draft.steps if step.action == "delete" and PURGED.index(step.mark.kind) < PURGED.index(mark.kind)
+        ]
+        if mark.kind == "router":
+            subnets = list(next(router.subnets for router in draft.state.routers if router.id == thing.id))
+            draft.step("delete", mark, *before, wanted=thing.name, subnets=subnets)
+        else:
+            draft.step("delete", mark, *before, wanted=_size(thing))
+
+
+def _declared(draft: Draft, wanted: WantedCloud) -> set[Mark]:
+    pairs = [("server", one.name) for one in wanted.machines] + [("port", one.name) for one in wanted.machines]
+    pairs += [("volume", root_volume(one.name)) for one in wanted.machines] + [("volume", one.name) for one in wanted.volumes]
+    pairs += [("floating-ip", name) for name in wanted.floating_ips]
+    pairs += [("group", name) for name in (*wanted.rules, QUARANTINE)]
+    if wanted.network is None:
+        pairs += [(kind, PRIVATE) for kind in ("network", "subnet", "router")]
+    return {draft.mark(*pair) for pair in pairs}
+
+
+def _named(draft: Draft, purge: Collection[str], left: Mapping[Mark, Thing], declared: set[Mark]) -> list[Mark]:
+    """What is to be deleted, of what may be."""
+    named = []
+    for word in sorted(purge):
+        kind, _, item = word.partition(":")
+        mark = draft.mark(kind, item)
+        if mark in declared:
+            draft.refusals.append(f"{mark} is declared: take it out there first, then purge it. Nothing was deleted")
+        elif mark not in left:
+            known = ", ".join(f"{one.kind}:{one.item}" for one in left) or "nothing"
+            draft.refusals.append(f"there is no {word} to purge; left over is {known}. Nothing was deleted")
+        elif why := _in_use(draft, left[mark], purge):
+            draft.refusals.append(f"{mark} {why}. Nothing was deleted")
+        else:
+            named.append(mark)
+            if kind == "server" and (port := draft.mark("port", item)) in left:
+                named.append(port)  # it held the server's address, and nothing else
+    return list(dict.fromkeys(named))
+
+
+def _in_use(draft: Draft, thing: Thing, purge: Collection[str]) -> str | None:
+    if not isinstance(thing, Volume):
+        return None
+    servers = {server.id: server for server in draft.state.servers}
+    for id_ in thing.servers:
+        holder = servers.get(id_)
+        if holder is None or holder.mark is None or f"server:{holder.mark.item}" not in purge:
+            return f"is attached to {holder.name if holder else id_}: purge that as well, or detach the volume"
+    for snapshot in draft.state.snapshots:
+        if snapshot.volume == thing.id and (snapshot.mark is None or f"snapshot:{snapshot.mark.item}" not in purge):
+            return f"has the snapshot {snapshot.name}: purge that as well"
+    return None
+
+
+def _holds_nothing(draft: Draft, thing: Thing) -> bool:
+    """A port that no server has, a group that no port is in."""
+    if not thing.mark:
+        return False
+    if thing.mark.kind == "port":
+        return any(port.id == thing.id and not port.device for port in draft.state.ports) and not any(
+            address.port == thing.id for address in draft.state.floating_ips
+        )
+    return thing.mark.kind == "group" and not any(thing.id in port.groups for port in draft.state.ports)
+
+
+def _how(mark: Mark) -> str:
+    return f"bin/cloud purge {mark.kind}:{mark.item}"
+
+
+def _shown(thing: Thing) -> str:
+    size = _size(thing)
+    return f"{size}, " if size else ""
+
+
+def _size(thing: Thing) -> str:
+    if isinstance(thing, Volume):
+        return f"{thing.size} GB"
+    return thing.status if isinstance(thing, Server) else ""

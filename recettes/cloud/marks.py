@@ -1,0 +1,54 @@
+"""How a thing in the cloud says whose it is. The mark is set by the call that makes the thing: no moment without it.
+
+Servers, volumes and snapshots have it in their metadata, all of Neutron's in the first word of the description: tags are taken
+by Neutron only in a second call on older clouds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ESTATE, ITEM, GROUPS = "recettes-estate", "recettes-item", "recettes-groups"
+# The vault's name of the host key that the machine was given; a rename leaves it.
+HOST_KEY = "recettes-host-key"
+# What a person asked for until asked otherwise; the plan leaves it so. Values of METADATA[KEPT].
+KEPT = "recettes-kept"
+STOPPED, QUARANTINED = "stopped", "quarantined"
+_WORD = re.compile(r"recettes:([a-z0-9-]+)/([a-z-]+)/([a-z0-9-]+)")
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """`item` of the estate's things of one `kind`: "server", "volume", "network", "group" …"""
+
+    estate: str
+    kind: str
+    item: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.item}"
+
+    @property
+    def name(self) -> str:
+        """What the cloud's own tools show."""
+        return f"{self.estate}-{self.item}"
+
+    @property
+    def description(self) -> str:
+        return f"recettes:{self.estate}/{self.kind}/{self.item} (changes by hand are undone)"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {ESTATE: self.estate, ITEM: self.item}
+
+
+def mark_in_description(text: str | None) -> Mark | None:
+    found = _WORD.match(text or "")
+    return Mark(*found.groups()) if found else None
+
+
+def mark_in_metadata(kind: str, metadata: Mapping[str, str]) -> Mark | None:
+    estate, item = metadata.get(ESTATE), metadata.get(ITEM)
+    return Mark(estate, kind, item) if estate and item else None

@@ -1,0 +1,209 @@
+"""The estate's machines: ports, floating IPs, servers, volumes."""
+
+from __future__ import annotations
+
+from recettes.cloud import quota
+from recettes.cloud.actual import Flavor, Image, Port, Server, Volume
+from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
+from recettes.cloud.draft import Draft
+from recettes.cloud.marks import GROUPS, HOST_KEY, KEPT, QUARANTINED, STOPPED
+from recettes.cloud.plan_network import PRIVATE, QUARANTINE
+from recettes.cloud.steps import reference
+from recettes.cloud.wanted import WantedCloud
+from recettes.declarations.cloud import CloudMachine, CloudVolume, root_volume
+
+# What a server that was stopped in some way is asked for, to run again.
+_AWAKE = {"SHUTOFF": "start", "PAUSED": "unpause", "SUSPENDED": "resume"}
+_UNDER_WAY = ("BUILD", "REBUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATING", "RESIZE", "REVERT_RESIZE")
+
+
+def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
+    for machine in wanted.machines:
+        _plan_port(draft, machine)
+    for machine in wanted.machines:
+        _plan_server(draft, wanted, machine)
+    for machine in wanted.machines:
+        if machine.name in wanted.floating_ips:
+            _plan_floating_ip(draft, machine.name)
+    for volume in wanted.volumes:
+        _plan_volume(draft, volume)
+
+
+def _server(draft: Draft, name: str) -> Server | None:
+    id_ = draft.ids.get(f"server/{name}")
+    return next((server for server in draft.state.servers if server.id == id_), None)
+
+
+def _port(draft: Draft, name: str) -> Port | None:
+    id_ = draft.ids.get(f"port/{name}")
+    return next((port for port in draft.state.ports if port.id == id_), None)
+
+
+def _plan_port(draft: Draft, machine: CloudMachine) -> None:
+    """A port of our own: it has the address and the security groups, whatever becomes of the server."""
+    mark = draft.mark("port", machine.name)
+    actual = draft.have(draft.state.ports, "port", machine.name)
+    server = next((one for one in draft.state.servers if one.mark == draft.mark("server", machine.name)), None)
+    quarantined = server is not None and server.metadata.get(KEPT) == QUARANTINED
+    names = (QUARANTINE,) if quarantined else machine.groups
+    if draft.is_blocked(("network", PRIVATE), ("subnet", PRIVATE), *(("group", name) for name in names)):
+        draft.blocked.add(mark)
+        return
+    groups = [reference("group", name) for name in names]
+    needs = [draft.making("group", name) for name in names]
+    if actual is None:
+        needs += [draft.making("network", PRIVATE), draft.making("subnet", PRIVATE)]
+        network = reference("network", PRIVATE)
+        draft.step("create", mark, *needs, wanted=f"security groups {', '.join(names)}", network=network, groups=groups)
+        draft.needed[quota.PORTS] += 1
+    elif not actual.guarded or actual.groups != {draft.ids.get(f"group/{name}") for name in names}:
+        shown = f"security groups {', '.join(names)}" + ("" if actual.guarded else ", which hold again")
+        draft.step("change", mark, *needs, wanted=shown, groups=groups, guard=not actual.guarded)
+
+
+def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> None:
+    mark = draft.mark("server", machine.name)
+    actual = draft.have(draft.state.servers, "server", machine.name)
+    try:
+        flavor = choose_flavor(draft.state.flavors, machine.flavour, root=machine.root, lasting=machine.until is None)
+        image = choose_image(draft.state.images, wanted.image) if actual is None or _never_ran(actual) else None
+    except ChoiceError as error:
+        draft.refusals.append(f"machine {machine.name}: {error}")
+        return
+    if draft.is_blocked(("port", machine.name)):
+        draft.blocked.add(mark)
+        return
+    if image is not None:
+        _plan_new(draft, machine, flavor, image, actual)
+    elif actual is not None:
+        _plan_old(draft, machine, flavor, actual)
+
+
+def _never_ran(server: Server) -> bool:
+    return server.status == "ERROR" and not server.launched
+
+
+def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image, failed: Server | None) -> None:
+    mark = draft.mark("server", machine.name)
+    on_volume = flavor.disk < max(machine.root, image.least_disk)
+    volume = root_volume(machine.name)
+    if on_volume:
+        size = max(machine.root, image.least_disk)
+        if draft.have(draft.state.volumes, "volume", volume) is None:
+            draft.step("create", draft.mark("volume", volume), wanted=f"{size} GB, from {image.name}", size=size, image=image.id)
+            draft.needed[quota.VOLUMES] += 1
+            draft.needed[quota.VOLUME_SIZE] += size
+        if draft.is_blocked(("volume", volume)):
+            draft.blocked.add(mark)
+            return
+    shown = f"{flavor.name}, {image.name}" + (f", {draft.mark('volume', volume)}" if on_volume else "")
+    draft.step(
+        "replace" if failed else "create",
+        mark,
+        draft.making("port", machine.name),
+        draft.making("volume", volume) if on_volume else "",
+        wanted=f"{shown}; it failed while it was made: {failed.fault or 'no reason was given'}" if failed else shown,
+        flavor=flavor.id,
+        image="" if on_volume else image.id,
+        volume=reference("volume", volume) if on_volume else "",
+        port=reference("port", machine.name),
+        metadata={**mark.metadata, GROUPS: ",".join(machine.groups), HOST_KEY: f"host-key/{machine.name}"},
+    )
+    if failed is None:
+        draft.needed[quota.SERVERS] += 1
+        draft.needed[quota.VCPUS] += flavor.vcpus
+        draft.needed[quota.MEMORY] += flavor.memory
+
+
+def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Server) -> None:
+    mark = draft.mark("server", machine.name)
+    kept = actual.metadata.get(KEPT)
+    if kept:
+        draft.notes.append(f"server {machine.name} is {kept}, as it was asked for")
+    if actual.task == "deleting" or actual.status in ("DELETED", "SOFT_DELETED"):
+        draft.obstacle(mark, f"server {machine.name} is being deleted; once it is gone, a run makes it anew")
+        return
+    if actual.status in _AWAKE and kept != STOPPED:
+        draft.step(_AWAKE[actual.status], mark, wanted=f"it is {actual.status}")
+    elif actual.status in _UNDER_WAY:
+        draft.step("await", mark, wanted=f"it is {actual.status}")
+    elif actual.status not in ("ACTIVE", *_AWAKE):
+        said = f": {actual.fault}" if actual.fault else ""
+        draft.obstacle(mark, f"server {machine.name} is in state {actual.status}{said}. It ran before, so it was not made anew")
+        return
+    if actual.metadata.get(GROUPS) != ",".join(machine.groups):
+        draft.step("label", mark, wanted=f"groups {', '.join(machine.groups)}", metadata={GROUPS: ",".join(machine.groups)})
+    if actual.flavor not in (flavor.id, flavor.name):
+        other = next((one.name for one in draft.state.flavors if actual.flavor in (one.id, one.name)), actual.flavor)
+        draft.notes.append(f"server {machine.name} is {other}, and {flavor.name} is declared; a run does not stop it for that")
+
+
+def _plan_floating_ip(draft: Draft, machine: str) -> None:
+    mark = draft.mark("floating-ip", machine)
+    actual = draft.have(draft.state.floating_ips, "floating-ip", machine)
+    if draft.is_blocked(("port", machine), ("router", PRIVATE)):
+        draft.blocked.add(mark)
+        return
+    port = _port(draft, machine)
+    # The address is given to the port: what comes by it needs the router, and no server yet.
+    joined = next((step.key for step in draft.steps if step.mark == draft.mark("router", PRIVATE) and step.action == "join"), "")
+    needs = (draft.making("port", machine), joined)
+    if actual is not None:
+        if port is None or actual.port != port.id:
+            draft.step("point", mark, *needs, wanted=f"{actual.address} at {machine}", port=reference("port", machine))
+        return
+    given = next((one for one in draft.state.floating_ips if port and one.port == port.id and one.mark is None), None)
+    if given:
+        draft.ids[f"floating-ip/{machine}"] = given.id
+        draft.step("adopt", mark, wanted=given.address)
+        return
+    draft.step(
+        "create", mark, *needs, wanted=f"for {machine}", network=reference("network", "external"), port=reference("port", machine)
+    )
+    draft.needed[quota.FLOATING_IPS] += 1
+
+
+def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
+    mark = draft.mark("volume", volume.name)
+    actual = draft.have(draft.state.volumes, "volume", volume.name)
+    if mark in draft.blocked:
+        return
+    if actual is None:
+        draft.step("create", mark, wanted=f"{volume.size} GB", size=volume.size, image="")
+        draft.needed[quota.VOLUMES] += 1
+        draft.needed[quota.VOLUME_SIZE] += volume.size
+    elif actual.status.startswith("error"):
+        draft.obstacle(
+            mark, f"volume {volume.name} is in state {actual.status}. It was not touched: the cloud's people can mend it"
+        )
+        return
+    elif actual.size != volume.size:
+        how = "it is extended by bin/cloud extend" if actual.size < volume.size else "a volume is never made smaller"
+        draft.notes.append(f"volume {volume.name} has {actual.size} GB, and {volume.size} GB are declared: {how}")
+    if draft.is_blocked(("server", volume.machine)):
+        return
+    _plan_attachment(draft, volume, actual)
+
+
+def _plan_attachment(draft: Draft, volume: CloudVolume, actual: Volume | None) -> None:
+    server = _server(draft, volume.machine)
+    others = [one for one in (actual.servers if actual else ()) if server is None or one != server.id]
+    if others:
+        name = next((one.name for one in draft.state.servers if one.id == others[0]), others[0])
+        draft.obstacle(
+            draft.mark("volume", volume.name),
+            f"volume {volume.name} is attached to {name}, not to {volume.machine}. It was left there: "
+            f"unmount and detach it, then run again",
+        )
+        return
+    made = draft.making("server", volume.machine)
+    if actual is None or not actual.servers or made:
+        awaited = next((step.key for step in draft.steps if step.mark == draft.mark("server", volume.machine)), "")
+        draft.step(
+            "attach",
+            draft.mark("volume", volume.name),
+            draft.making("volume", volume.name),
+            made or awaited,
+            wanted=f"to {volume.machine}",
+            server=reference("server", volume.machine),
+        )

@@ -1,0 +1,201 @@
+"""`bin/cloud`: the lab on a cloud, from the administrator's computer. RECETTES_ESTATE and OS_CLOUD say which."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from recettes.cloud.comparing import described, differences
+from recettes.cloud.differences import estate_of
+from recettes.cloud.plan import EVERYTHING
+from recettes.declarations.base import DeclarationError
+from recettes.declarations.cloud import CloudEstate
+from recettes.estate import CHOICE, Estate, EstateError, folder_of, read_estate
+from recettes.gather import gather
+from recettes.lab import OS_CLOUD, declarations, present_estate
+from recettes.recipes import ROOT
+from recettes.running import run
+from recettes.secrets import SecretsError
+from recettes.stamp import STAMP
+
+DONE, FAILED = 0, 1
+# The one host of deploys/cloud*.py.
+HOST = "@local"
+_SSH_SECONDS = 600.0  # until a new machine lets one in, cloud-init and all
+_Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 not done, and standard error says why."""
+    parser = argparse.ArgumentParser(prog="bin/cloud", description="The lab on a cloud; RECETTES_ESTATE and OS_CLOUD say which.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, action, text in (
+        ("plan", plan, "what a run would change in the cloud"),
+        ("up", up, "the cloud as declared, then all machines as declared: from an empty project to a running lab"),
+        ("teardown", teardown, "the end of an estate: everything in the cloud that carries its tag is deleted"),
+    ):
+        one = commands.add_parser(name, help=text)
+        one.set_defaults(does=action)
+        if name == "teardown":
+            one.add_argument("--yes", action="store_true", help="without asking; never for production")
+    one = commands.add_parser("purge", help="delete what is left over, by name: volume:old server:old")
+    one.add_argument("words", nargs="+", metavar="KIND:NAME")
+    one.add_argument("--yes", action="store_true", help="without asking")
+    one.set_defaults(does=purge)
+    one = commands.add_parser("compare", help="how two estates differ, and which commit of the recipes each runs")
+    one.add_argument("estates", nargs=2, metavar="ESTATE")
+    one.set_defaults(does=compare)
+    asked = parser.parse_args(arguments)
+    does: _Command = asked.does
+    try:
+        return does(asked)
+    except (EstateError, DeclarationError, SecretsError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
+def plan(_: argparse.Namespace) -> int:
+    return _shown(_pyinfra("deploys/cloud.py", "--dry"))
+
+
+def up(_: argparse.Namespace) -> int:
+    """Each part is one that can be run by itself, and again."""
+    if _pyinfra("deploys/cloud.py", "-y"):
+        return FAILED
+    estate = present_estate()
+    with ThreadPoolExecutor(len(estate.machines)) as pool:
+        problems = [problem for problem in pool.map(lambda name: _reached(estate, name), estate.machines) if problem]
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
+        return FAILED
+    return _shown(_pyinfra("deploys/lab.py", "-y"))
+
+
+def teardown(asked: argparse.Namespace) -> int:
+    estate = _estate()
+    if _is_production(estate) and asked.yes:
+        print(f"{estate.name} is not torn down by --yes: its name has to be typed. Nothing was deleted.", file=sys.stderr)
+        return FAILED
+    return _deleted([EVERYTHING], estate.name, yes=asked.yes)
+
+
+def purge(asked: argparse.Namespace) -> int:
+    if wrong := [word for word in asked.words if ":" not in word]:
+        print(f"{wrong[0]} is no KIND:NAME such as volume:old. Nothing was deleted.", file=sys.stderr)
+        return FAILED
+    return _deleted(asked.words, " ".join(asked.words), yes=asked.yes)
+
+
+def compare(asked: argparse.Namespace) -> int:
+    lab = gather(declarations(ROOT)).lab
+    named = {estate.name: estate for estate in (lab.cloud.estates if lab.cloud else ())}
+    if unknown := [name for name in asked.estates if name not in named]:
+        raise EstateError(f"There is no estate {unknown[0]} of a cloud; there are {', '.join(named) or 'none'}.")
+    assert lab.cloud
+    first, second = (described(lab, lab.cloud, named[name]) | _commits(name) for name in asked.estates)
+    for what, one, other in differences(first, second):
+        print(f"{what}\n  {asked.estates[0]}: {one}\n  {asked.estates[1]}: {other}")
+    return DONE
+
+
+def _estate() -> CloudEstate:
+    found = estate_of(gather(declarations(ROOT)).lab.cloud, os.environ.get(CHOICE), os.environ.get(OS_CLOUD) or None)
+    if found is None:
+        raise EstateError("RECETTES_ESTATE names no estate of a cloud. Nothing was touched.")
+    return found
+
+
+def _is_production(estate: CloudEstate) -> bool:
+    """The first that is declared, whatever its name, and any that is called so."""
+    cloud = gather(declarations(ROOT)).lab.cloud
+    return estate.name == "production" or (cloud is not None and cloud.estates[0].name == estate.name)
+
+
+def _deleted(words: Sequence[str], typed: str, *, yes: bool) -> int:
+    """Said first, asked for, then done."""
+    data = ("--data", f"cloud_purge={' '.join(words)}")
+    planned = run("cloud", [HOST], *data, "--dry")
+    if planned.problem:
+        print(planned.problem, file=sys.stderr)
+        return FAILED
+    for record in planned.changes:
+        print(record.change)
+    if not planned.changes:
+        print("There is nothing to delete.")
+        return DONE
+    if not yes and not _confirmed(typed):
+        print("Nothing was deleted.", file=sys.stderr)
+        return FAILED
+    return _shown(_pyinfra("deploys/cloud.py", "-y", *data))
+
+
+def _confirmed(typed: str) -> bool:
+    if not sys.stdin.isatty():
+        print("There is nobody to ask.", file=sys.stderr)
+        return False
+    try:
+        return input(f'To do this, type "{typed}": ').strip() == typed
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return False
+
+
+def _pyinfra(*words: str) -> int:
+    command = [sys.executable, "-m", "pyinfra", "inventory.py", *words]
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _shown(status: int) -> int:
+    return DONE if status == 0 else FAILED
+
+
+def _ssh(folder: Path, machine: str, command: str) -> subprocess.CompletedProcess[str]:
+    """As a person would: with the estate's own configuration, and host keys that have to be right."""
+    options = ["-F", str(folder / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+    return subprocess.run(
+        ["ssh", *options, machine, command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def _reached(estate: Estate, machine: str) -> str | None:
+    """Wait until the machine lets one in and cloud-init is through; why not, where it does not."""
+    deadline = time.monotonic() + _SSH_SECONDS
+    while True:
+        ran = _ssh(estate.folder, machine, "cloud-init status --wait")
+        if ran.returncode in (0, 2):  # 2: done, with warnings
+            return None
+        said = (ran.stdout if ran.returncode == 1 else ran.stderr).strip().splitlines()
+        if ran.returncode == 1 or "HOST IDENTIFICATION HAS CHANGED" in ran.stderr:
+            return f"{machine}: cloud-init did not come through: {said[-1] if said else 'no word'}. See its console log."
+        if time.monotonic() > deadline:
+            return f"{machine} could not be reached in {_SSH_SECONDS:.0f} seconds: {said[-1] if said else 'no answer'}"
+        time.sleep(2)
+
+
+def _commits(name: str) -> dict[str, str]:
+    """By machine, the commit of the recipes that its stamp tells."""
+    try:
+        estate = read_estate(folder_of(ROOT, name))
+    except EstateError:
+        return {"recipes": "not known: no run has listed its machines yet"}
+    with ThreadPoolExecutor(max(len(estate.machines), 1)) as pool:
+        answers = pool.map(lambda machine: _ssh(estate.folder, machine, f"cat {STAMP}"), estate.machines)
+        return {f"recipes of {machine}": _commit(answer) for machine, answer in zip(estate.machines, answers, strict=True)}
+
+
+def _commit(answer: subprocess.CompletedProcess[str]) -> str:
+    try:
+        return str(json.loads(answer.stdout)["commit"])
+    except (ValueError, KeyError, TypeError):
+        return "not known: it was not reached, or no run has made it yet"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
