@@ -1,6 +1,6 @@
 """Calls to a cloud's services, over openstacksdk's configuration and session; what goes wrong becomes a sentence.
 
-Each call is a plain one, without microversion: what is used here is in Train and in all releases since.
+A call is a plain one, without microversion, or says one that is in Train: what is used here is there in all releases since.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class Api:
             following = _next(page, key)
         return found
 
-    def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Not tried again where it may have been done: see CloudError.doubtful."""
-        return self._call(service, "POST", path, body, again=False)
+    def post(self, service: str, path: str, body: Mapping[str, Any], *, version: str = "") -> Any:
+        """Not tried again where it may have been done: see CloudError.doubtful. `version`: a microversion, of Train at most."""
+        return self._call(service, "POST", path, body, again=False, version=version)
 
     def put(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         return self._call(service, "PUT", path, body, again=True)
@@ -93,9 +93,13 @@ class Api:
             if error.status != 404:
                 raise
 
-    def _call(self, service: str, method: str, path: str, body: Mapping[str, Any] | None, *, again: bool) -> Any:
+    def _call(
+        self, service: str, method: str, path: str, body: Mapping[str, Any] | None, *, again: bool, version: str = ""
+    ) -> Any:
         what = f"{method} {path.partition('?')[0]} of {service}"
         options: dict[str, Any] = {} if body is None else {"json": body}
+        if version:
+            options["microversion"] = version
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:

@@ -117,6 +117,7 @@ def _label(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 def _rename(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     service, path = _PLACES[step.mark.kind]
     new = Mark(step.mark.estate, step.mark.kind, given["to"])
+    work.ids[f"{new.kind}/{new.item}"] = given["id"]
     work.api.put(service, f"{path}/{given['id']}", {step.mark.kind: {"name": new.name}})
     work.api.post(service, f"{path}/{given['id']}/metadata", {"metadata": new.metadata})
 

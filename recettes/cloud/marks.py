@@ -13,7 +13,7 @@ from dataclasses import dataclass
 ESTATE, ITEM, GROUPS = "recettes-estate", "recettes-item", "recettes-groups"
 # The vault's name of the host key that the machine was given; a rename leaves it.
 HOST_KEY = "recettes-host-key"
-# What a person asked for until asked otherwise; the plan leaves it so. Values of METADATA[KEPT].
+# What a person asked for until asked otherwise; the plan leaves it so. Words of METADATA[KEPT], with commas.
 KEPT = "recettes-kept"
 STOPPED, QUARANTINED = "stopped", "quarantined"
 _WORD = re.compile(r"recettes:([a-z0-9-]+)/([a-z-]+)/([a-z0-9-]+)")
@@ -42,6 +42,10 @@ class Mark:
     @property
     def metadata(self) -> dict[str, str]:
         return {ESTATE: self.estate, ITEM: self.item}
+
+
+def kept(metadata: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(metadata.get(KEPT, "").split(",")) - {""}
 
 
 def mark_in_description(text: str | None) -> Mark | None:

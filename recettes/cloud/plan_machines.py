@@ -6,14 +6,14 @@ from recettes.cloud import quota
 from recettes.cloud.actual import Flavor, Image, Port, Server, Volume
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
-from recettes.cloud.marks import GROUPS, HOST_KEY, KEPT, QUARANTINED, STOPPED
+from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, STOPPED, kept
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import CloudMachine, CloudVolume, root_volume
 
 # What a server that was stopped in some way is asked for, to run again.
-_AWAKE = {"SHUTOFF": "start", "PAUSED": "unpause", "SUSPENDED": "resume"}
+AWAKE = {"SHUTOFF": "start", "PAUSED": "unpause", "SUSPENDED": "resume"}
 _UNDER_WAY = ("BUILD", "REBUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATING", "RESIZE", "REVERT_RESIZE")
 
 
@@ -44,7 +44,7 @@ def _plan_port(draft: Draft, machine: CloudMachine) -> None:
     mark = draft.mark("port", machine.name)
     actual = draft.have(draft.state.ports, "port", machine.name)
     server = next((one for one in draft.state.servers if one.mark == draft.mark("server", machine.name)), None)
-    quarantined = server is not None and server.metadata.get(KEPT) == QUARANTINED
+    quarantined = server is not None and QUARANTINED in kept(server.metadata)
     names = (QUARANTINE,) if quarantined else machine.groups
     if draft.is_blocked(("network", PRIVATE), ("subnet", PRIVATE), *(("group", name) for name in names)):
         draft.blocked.add(mark)
@@ -117,17 +117,17 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
 
 def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Server) -> None:
     mark = draft.mark("server", machine.name)
-    kept = actual.metadata.get(KEPT)
-    if kept:
-        draft.notes.append(f"server {machine.name} is {kept}, as it was asked for")
+    asked_for = kept(actual.metadata)
+    if asked_for:
+        draft.notes.append(f"server {machine.name} is {' and '.join(sorted(asked_for))}, as it was asked for")
     if actual.task == "deleting" or actual.status in ("DELETED", "SOFT_DELETED"):
         draft.obstacle(mark, f"server {machine.name} is being deleted; once it is gone, a run makes it anew")
         return
-    if actual.status in _AWAKE and kept != STOPPED:
-        draft.step(_AWAKE[actual.status], mark, wanted=f"it is {actual.status}")
+    if actual.status in AWAKE and STOPPED not in asked_for:
+        draft.step(AWAKE[actual.status], mark, wanted=f"it is {actual.status}")
     elif actual.status in _UNDER_WAY:
         draft.step("await", mark, wanted=f"it is {actual.status}")
-    elif actual.status not in ("ACTIVE", *_AWAKE):
+    elif actual.status not in ("ACTIVE", *AWAKE):
         said = f": {actual.fault}" if actual.fault else ""
         draft.obstacle(mark, f"server {machine.name} is in state {actual.status}{said}. It ran before, so it was not made anew")
         return
