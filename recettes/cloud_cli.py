@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from recettes import cloud_life_cli
 from recettes.cloud.comparing import described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.plan import EVERYTHING
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = commands.add_parser("compare", help="how two estates differ, and which commit of the recipes each runs")
     one.add_argument("estates", nargs=2, metavar="ESTATE")
     one.set_defaults(does=compare)
+    cloud_life_cli.add(commands)
     asked = parser.parse_args(arguments)
     does: _Command = asked.does
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from recettes.cloud import doing_machines
+from recettes.cloud import doing_life, doing_machines
 from recettes.cloud.api import Api, CloudError, chosen_cloud
 from recettes.cloud.doing import DOES
 from recettes.cloud.reading import read_cloud
@@ -23,7 +23,7 @@ from recettes.cloud.understanding import understand
 from recettes.cloud.work import Work
 from recettes.durable import locked
 
-__all__ = ["apply", "doing_machines"]  # imported for the steps that it enters
+__all__ = ["apply", "doing_life", "doing_machines"]  # imported for the steps that it enters
 _TOGETHER = 12
 
 

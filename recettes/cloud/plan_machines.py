@@ -6,6 +6,7 @@ from recettes.cloud import quota
 from recettes.cloud.actual import Flavor, Image, Port, Server, Volume
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
+from recettes.cloud.life.names import unfinished
 from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, STOPPED, kept
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.steps import reference
@@ -89,7 +90,7 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
     volume = root_volume(machine.name)
     if on_volume:
         size = max(machine.root, image.least_disk)
-        if draft.have(draft.state.volumes, "volume", volume) is None:
+        if draft.have(draft.state.volumes, "volume", volume) is None and not _being_restored(draft, volume, machine.name):
             draft.step("create", draft.mark("volume", volume), wanted=f"{size} GB, from {image.name}", size=size, image=image.id)
             draft.needed[quota.VOLUMES] += 1
             draft.needed[quota.VOLUME_SIZE] += size
@@ -166,7 +167,7 @@ def _plan_floating_ip(draft: Draft, machine: str) -> None:
 def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     mark = draft.mark("volume", volume.name)
     actual = draft.have(draft.state.volumes, "volume", volume.name)
-    if mark in draft.blocked:
+    if mark in draft.blocked or (actual is None and _being_restored(draft, volume.name, volume.name)):
         return
     if actual is None:
         draft.step("create", mark, wanted=f"{volume.size} GB", size=volume.size, image="")
@@ -183,6 +184,16 @@ def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     if draft.is_blocked(("server", volume.machine)):
         return
     _plan_attachment(draft, volume, actual)
+
+
+def _being_restored(draft: Draft, volume: str, asked: str) -> bool:
+    """An empty one in its place would look like the loss of all that it holds."""
+    mark = draft.mark("volume", volume)
+    on_its_way = unfinished(draft.state.volumes, mark)
+    if on_its_way and on_its_way.mark:
+        label = on_its_way.mark.item.rpartition("-")[2]
+        draft.obstacle(mark, f"{mark} is being restored, and that was cut off: bin/cloud restore {asked} --from {label}")
+    return on_its_way is not None
 
 
 def _plan_attachment(draft: Draft, volume: CloudVolume, actual: Volume | None) -> None:
