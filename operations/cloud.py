@@ -51,10 +51,10 @@ class Applied(PyinfraCommand):
             refuse(str(error))
             return False
         arguments = {**as_whom(connector_arguments), "_stdin": given}
-        status, output = host.run_shell_command(StringCommand("sh", "-c", quote(script("applying"))), **arguments)
+        status, output = host.run_shell_command(
+            StringCommand("sh", "-c", quote(script("applying"))), print_output=True, **arguments
+        )
         problems = [line for line in output.stdout_lines if line.startswith(("failed ", "left "))]
-        for line in output.stdout_lines:
-            host.log(f"  {line}")
         if not status:
             words = "; ".join(problems) or output.stderr.strip()[-300:] or "the cloud's client was ended"
             host.log_styled(words, fg="red", log_func=logger.error)
@@ -91,10 +91,11 @@ def bring_cloud(plan: Callable[[CloudState], CloudPlan], vault: Vault) -> Comman
     part = cloud_state()
     actual = read(part)
     if isinstance(actual, Unread):
-        yield refuse(f"{actual.reason}. Nothing was changed in the cloud")
+        yield refuse(f"{actual.reason.rstrip('.')}. Nothing was changed in the cloud")
         return
     planned = plan(actual)
-    if not ctx_state.get().is_executing:
+    state = ctx_state.get()
+    if not (state.is_executing and state.check_for_changes):  # else they were said while preparing
         for note in planned.notes:
             say(note)
     refusals = [*planned.refusals, *_without_vault(planned.steps, vault)]

@@ -37,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 not done, and standard error says why."""
     parser = argparse.ArgumentParser(prog="bin/cloud", description="The lab on a cloud; RECETTES_ESTATE and OS_CLOUD say which.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, does, text in (
+    for name, action, text in (
         ("plan", plan, "what a run would change in the cloud"),
         ("up", up, "the cloud as declared, then all machines as declared: from an empty project to a running lab"),
         ("teardown", teardown, "the end of an estate: everything in the cloud that carries its tag is deleted"),
     ):
         one = commands.add_parser(name, help=text)
-        one.set_defaults(does=does)
+        one.set_defaults(does=action)
         if name == "teardown":
             one.add_argument("--yes", action="store_true", help="without asking; never for production")
     one = commands.add_parser("purge", help="delete what is left over, by name: volume:old server:old")

@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 from keystoneauth1 import exceptions as keystone
+from keystoneauth1.adapter import Adapter
 from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 
@@ -46,7 +47,7 @@ class Api:
         """Raises CloudError; asks nothing yet."""
         self.cloud = cloud
         try:
-            region = OpenStackConfig(load_envvars=False).get_one(cloud=cloud)
+            region = OpenStackConfig().get_one(cloud=cloud)
             session = region.get_session()
         except (sdk.ConfigException, keystone.ClientException, OSError) as error:
             raise CloudError(f"clouds.yaml: {_first_line(error)}") from None
@@ -54,7 +55,7 @@ class Api:
             raise CloudError(f"clouds.yaml: the entry {cloud} cannot be understood ({type(error).__name__})") from None
         session.timeout = float(region.config.get("api_timeout") or _CALL_SECONDS)
         self._session = session
-        self._clients = {name: region.get_session_client(name, version=version) for name, version in _VERSIONS.items()}
+        self._clients = {name: _client(region, session, name) for name in _VERSIONS}
 
     def project(self) -> str:
         """The id of the project; this is the first call, so it tells whether the credentials are good."""
@@ -140,6 +141,19 @@ class Api:
         if isinstance(error, keystone.EndpointNotFound | keystone.CatalogException):
             return CloudError(f"{what}: the cloud {self.cloud} offers no such service: {_first_line(error)}", 404)
         return CloudError(f"{what}: {_first_line(error)}", status)
+
+
+def _client(region: Any, session: Any, service: str) -> Adapter:
+    version = _VERSIONS[service]
+    return Adapter(
+        session,
+        service_type=service,
+        interface=region.get_interface(service),
+        region_name=region.get_region_name(service),
+        endpoint_override=region.get_endpoint(service),
+        min_version=version,
+        max_version=f"{version}.latest",
+    )
 
 
 def chosen_cloud() -> str:

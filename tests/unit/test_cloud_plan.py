@@ -134,7 +134,7 @@ def test_a_cloud_as_wanted_needs_no_change() -> None:
 
 def test_security_groups_are_what_the_flows_say() -> None:
     ssh = Rule("ingress", 4, "tcp", 22, 22, "192.0.2.0/24")
-    world = {Rule("ingress", version, "tcp", 443, 443) for version in (4, 6)}  # type: ignore[arg-type]
+    world = {Rule("ingress", version, "tcp", 443, 443) for version in (4, 6)}
     assert WANTED.rules["web"] == {*OUT, ssh, *world}
     jump = Rule("ingress", 4, "tcp", 22, 22, "web")
     assert WANTED.rules["xmldb"] == {*OUT, ssh, jump, Rule("ingress", 4, "tcp", 8984, 8984, "web")}

@@ -1,0 +1,117 @@
+"""What goes wrong on a real cloud: each thing is a sentence, the rest goes on where it can, and the next run completes it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.cloud.control.launch import Control
+from tests.cloud.control.trouble import ATTACHING, SPAWNING, trouble
+from tests.cloud.faults import Proxy, answers, expired, lost, meanwhile
+from tests.cloud.lab import CloudLab, listed, refusals, steps
+from tests.cloud.project import Project, make_project
+
+# Two machines: what goes wrong with one leaves the other alone.
+TWO = "del machines[2:], volumes[1:], flows[3:]\n"
+
+
+@pytest.fixture
+def lab(project: Project, proxy: Proxy, tmp_path: Path) -> CloudLab:
+    lab = CloudLab(project, tmp_path, {**project.environment(proxy.clouds), "RECETTES_CLOUD_PATIENCE": "15"})
+    lab.declare(TWO)
+    return lab
+
+
+def complete(lab: CloudLab) -> None:
+    """One run more, and nothing is missing, doubled, or to be done."""
+    last = lab.apply()
+    assert last.status == 0, last.output
+    assert lab.dry().changes == []
+    there = listed(lab.project)
+    assert there["servers"] == ["production-web", "production-xmldb"]
+    assert there["volumes"] == ["production-texts", "production-web-root", "production-xmldb-root"]
+    assert there["ports"] == ["production-web", "production-xmldb"]
+    assert there["groups"] == ["default", "production-web", "production-xmldb"]
+    assert (len(there["floating"]), there["networks"], there["routers"]) == (1, ["production-private"], ["production-private"])
+
+
+def test_what_passes_by_itself_is_not_even_told(lab: CloudLab, proxy: Proxy) -> None:
+    proxy.add("nova", "POST", "/v2.1/.*servers", lost)
+    proxy.add("neutron", "POST", "/v2.0/networks", lost)
+    proxy.add("neutron", "POST", "/v2.0/ports", answers(503))
+    proxy.add("cinder", "POST", "/v3/.*volumes", answers(500))
+    proxy.add("nova", "GET", "/v2.1/.*servers/.*", answers(502), times=2)
+    proxy.add("neutron", "POST", "/v2.0/security-group-rules", expired, first=3)
+    made = lab.apply()
+    assert made.status == 0, made.output
+    complete(lab)
+
+
+def test_what_fails_is_a_sentence_and_the_rest_goes_on(lab: CloudLab, proxy: Proxy, project: Project) -> None:
+    proxy.add("neutron", "POST", "/v2.0/floatingips", answers(403, "not for you"))
+    with trouble(project.place, SPAWNING, "production-xmldb"):
+        run = lab.apply()
+    assert run.status != 0
+    assert "floating-ip web" in refusals(run)
+    assert "not for you" in refusals(run)
+    assert "server xmldb went to state ERROR" in refusals(run)
+    assert "attach volume texts: not begun, as this was not done: create server xmldb" in refusals(run)
+    web = next(server for server in project.member.compute.servers() if server.name == "production-web")
+    assert web.status == "ACTIVE"
+    second = lab.apply()
+    assert second.status == 0, second.output
+    assert steps(second, "run") == ["replace server xmldb", "create floating-ip web", "attach volume texts"]
+    complete(lab)
+
+
+def test_the_quota_is_counted_first_and_its_loss_midway_is_told(
+    lab: CloudLab, proxy: Proxy, project: Project
+) -> None:
+    project.quota(cores=3)
+    refused = lab.apply()
+    assert refused.status != 0
+    assert "needs 4 vCPU, 3 left of 3" in refusals(refused)
+    assert listed(project)["networks"] == []
+    project.quota(cores=4)
+    proxy.add("nova", "POST", "/v2.1/.*servers", meanwhile(lambda: project.quota(cores=3)))
+    run = lab.apply()
+    assert run.status != 0
+    assert "quota does not allow it" in refusals(run)
+    assert len(listed(project)["servers"]) == 1
+    project.quota(cores=4)
+    complete(lab)
+
+
+def test_a_volume_that_is_never_attached_is_reported_with_patience(lab: CloudLab, project: Project) -> None:
+    with trouble(project.place, ATTACHING, "production-xmldb"):
+        run = lab.apply()
+    assert run.status != 0
+    assert "attaching volume texts has not happened in 15 seconds" in refusals(run)
+    assert len(listed(project)["servers"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (answers(401), "does not take the credentials"),
+        (answers(500, "no way"), "the cloud answered 500: no way"),
+    ],
+)
+def test_a_cloud_that_cannot_be_read_is_not_empty(lab: CloudLab, proxy: Proxy, fault, sentence: str) -> None:  # type: ignore[no-untyped-def]
+    proxy.add("neutron", "GET", "/v2.0/ports", fault, times=1000)
+    run = lab.apply()
+    assert run.status != 0
+    assert sentence in refusals(run)
+    assert listed(lab.project)["networks"] == []
+
+
+def test_killed_at_any_point_the_next_run_completes(control: Control, tmp_path: Path) -> None:
+    project = make_project(control.place, tmp_path / "cloud")
+    lab = CloudLab(project, tmp_path, project.environment())
+    lab.declare(TWO)
+    chance = random.Random()
+    killed = [lab.killed(chance.uniform(2.5, 9)) for _ in range(4)]
+    assert any(killed)
+    complete(lab)
