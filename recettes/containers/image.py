@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from docker import DockerClient
@@ -56,16 +57,18 @@ ENTRYPOINT = (
 APT_OPTIONS = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until", "Acquire::Check-Date")
 
 
-def image(client: DockerClient) -> str:
-    """Name of the image, built if the engine has none of this recipe (about half a minute)."""
+def image(client: DockerClient, packages: Sequence[str] = (), hooks: Sequence[str] = ()) -> str:
+    """Name of the image, built if the engine has none of this recipe (about half a minute).
+
+    `packages` and `hooks` (commands that find the root in "$1", as mmdebstrap has them) come on top of a bare machine's.
+    """
     with locked(cache_folder() / "image.lock", BUILD_SECONDS):  # of two commands at once, one builds it
-        return _image(client)
+        return _image(client, _mmdebstrap((*PACKAGES, *packages), (*HOOKS, *hooks)))
 
 
-def _image(client: DockerClient) -> str:
+def _image(client: DockerClient, command: list[str]) -> str:
     if shutil.which("mmdebstrap") is None and shutil.which("apt-get") and os.geteuid() == 0:
         apt_install(("mmdebstrap", "debian-archive-keyring"))
-    command = _mmdebstrap()
     changes = [f"ENTRYPOINT {json.dumps(ENTRYPOINT)}"]
     digest = hashlib.sha256(json.dumps([command, changes]).encode()).hexdigest()[:12]
     name = f"{REPOSITORY}:{SUITE}-{digest}"
@@ -91,14 +94,14 @@ def _build(client: DockerClient, command: list[str], changes: list[str], name: s
         client.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=changes)
 
 
-def _mmdebstrap() -> list[str]:
+def _mmdebstrap(packages: Sequence[str], hooks: Sequence[str]) -> list[str]:
     return [
         "mmdebstrap",
         "--quiet",
         "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         *(f"--aptopt={option}" for option in _apt_options()),
-        *(f"--customize-hook={hook}" for hook in HOOKS),
+        *(f"--customize-hook={hook}" for hook in hooks),
         SUITE,
         "-",
         *_sources(),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
@@ -164,17 +165,7 @@ class Machine:
             labels={**self._labels, ESTATE_LABEL: self.place.estate, IDENTITY_LABEL: self.identity.machine_id},
             network=self.place.network,
             networking_config={self.place.network: endpoint},
-            environment={"container": "docker"},  # tells systemd what it runs in
-            cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
-            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-            cgroupns="host",
-            volumes={"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "rw"}},
-            # /tmp as on a real Debian 13, where programs may be run from it; Docker's own default is noexec.
-            tmpfs={"/run": "", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108
-            sysctls=_ipv6(),
-            stop_signal="SIGRTMIN+3",  # systemd's for "shut down"; any other takes ten seconds and kills databases
-            # What makes `systemctl reboot` a reboot. The type stubs do not know this policy.
-            restart_policy={"Name": "unless-stopped"},  # type: ignore[arg-type]
+            **whole_system(),
         )
         for archive in archives:
             container.put_archive("/", archive)
@@ -196,6 +187,22 @@ class Machine:
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False
+
+
+def whole_system() -> dict[str, Any]:
+    """The arguments of `containers.create` that let systemd, sshd and a firewall work inside as on a machine."""
+    return {
+        "environment": {"container": "docker"},  # tells systemd what it runs in
+        "cap_add": ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
+        "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+        "cgroupns": "host",
+        "volumes": {"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "rw"}},
+        # /tmp as on a real Debian 13, where programs may be run from it; Docker's own default is noexec.
+        "tmpfs": {"/run": "", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108
+        "sysctls": _ipv6(),
+        "stop_signal": "SIGRTMIN+3",  # systemd's for "shut down"; any other takes ten seconds and kills databases
+        "restart_policy": {"Name": "unless-stopped"},  # what makes `systemctl reboot` a reboot
+    }
 
 
 def _text(output: bytes | None) -> str:

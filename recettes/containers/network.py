@@ -41,7 +41,7 @@ def make_network(client: DockerClient, name: str, labels: dict[str, str]) -> IPv
                 ipam=IPAMConfig(pool_configs=[pool]),
                 labels=labels,
                 check_duplicate=True,
-                options={"com.docker.network.driver.mtu": str(_mtu())},
+                options={"com.docker.network.driver.mtu": str(mtu())},
             )
         except APIError as error:
             if "overlaps" in str(error.explanation):  # another network took it since the routes were read
@@ -65,7 +65,7 @@ def _routes() -> list[IPv4Network]:
     return found
 
 
-def _mtu() -> int:
+def mtu() -> int:
     """Bytes. Packets larger than the way out carries would be lost without a word, and downloads hang."""
     for line in ROUTES.read_text().splitlines()[1:]:
         interface, destination, *_ = line.split()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cloud.control.launch import Control, join
 from tests.cloud.faults import Proxy
+from tests.cloud.machines import delete_servers, let_servers_run
 from tests.cloud.project import Project, make_project
 
 
@@ -31,6 +32,14 @@ def project(control: Control, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
+def running_project(project: Project) -> Iterator[Project]:
+    """A project whose servers from the newest Debian 13 really run, as containers. Security groups filter nothing there."""
+    let_servers_run(project)
+    yield project
+    delete_servers(project)
+
+
+@pytest.fixture
 def proxy(project: Project) -> Iterator[Proxy]:
     """The same cloud by way of a proxy that counts requests and makes faults: clouds.yaml is `proxy.clouds`."""
     with Proxy(project.place, project.clouds) as proxy:
@@ -41,3 +50,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cloud)
+            if "running_project" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.containers)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import yaml
 from openstack.connection import Connection
+from openstack.network.v2.subnet import Subnet
 
 from tests.cloud.control.catalogue import administrator, connection, identity_of
 from tests.cloud.control.place import REGION, Place
 
 CLOUD = "lab"
+EXTERNAL = "external"  # the name of the network that a project sees as the way out
+_OUTSIDE = list(IPv4Network("198.18.0.0/15").subnets(new_prefix=24))  # RFC 2544: for tests, and routed by nobody
 # Quota by name -> the service that keeps it.
 _COMPUTE = ("cores", "instances", "ram")
 _VOLUMES = ("gigabytes", "snapshots", "volumes")
@@ -28,6 +32,7 @@ class Project:
     id: str
     place: Place
     folder: Path
+    external: Subnet = field(repr=False)
     member: Connection = field(repr=False)
     admin: Connection = field(repr=False)
 
@@ -53,6 +58,19 @@ class Project:
         if limits:
             raise ValueError(f"no such quota: {', '.join(limits)}")
 
+    def free_addresses(self, number: int) -> None:
+        """From now on the external network has just so many addresses left, for routers and floating ones together."""
+        network = self.admin.network
+        ports = network.ports(network_id=self.external.network_id)
+        taken = {fixed["ip_address"] for port in ports for fixed in port.fixed_ips}
+        if not taken:
+            ours = network.create_port(network_id=self.external.network_id)
+            taken = {fixed["ip_address"] for fixed in ours.fixed_ips}
+        addresses = [str(address) for address in list(IPv4Network(self.external.cidr).hosts())[1:]]  # the first: gateway
+        free = [address for address in addresses if address not in taken][:number]
+        pools = [{"start": address, "end": address} for address in free or sorted(taken)[:1]]  # no pool is the default one
+        network.update_subnet(self.external, allocation_pools=pools)
+
     def _network_quotas(self, project: str, **limits: int) -> None:
         self.admin.network.update_quota(project, **limits)
 
@@ -74,11 +92,22 @@ def make_project(place: Place, folder: Path) -> Project:
         "application_credential_secret": credential.secret,
     }
     cloud = {"auth_type": "v3applicationcredential", "auth": auth, "region_name": REGION, "interface": "public"}
+    external = _way_out(admin, project.id)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "clouds.yaml"
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump({"clouds": {CLOUD: cloud}}))
-    return Project(name, project.id, place, folder, connect(file), admin)
+    return Project(name, project.id, place, folder, external, connect(file), admin)
+
+
+def _way_out(admin: Connection, project: str) -> Subnet:
+    """An external network that this project alone sees, so that no test is in another's way."""
+    network = admin.network.create_network(name=EXTERNAL, provider_network_type="flat", provider_physical_network=project)
+    admin.network.create_rbac_policy(
+        object_type="network", object_id=network.id, action="access_as_external", target_project_id=project
+    )
+    cidr = secrets.choice(_OUTSIDE)
+    return admin.network.create_subnet(name=EXTERNAL, network_id=network.id, ip_version=4, cidr=str(cidr), is_dhcp_enabled=False)
 
 
 def connect(clouds: Path) -> Connection:

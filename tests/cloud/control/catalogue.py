@@ -1,4 +1,4 @@
-"""What is in every new control plane: the catalogue and the services' account; then flavours, images and the way out."""
+"""What is in every new control plane: the catalogue and the services' account; then flavours and images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from openstack.identity.v3._proxy import Proxy as Identity
 
 from tests.cloud.control.place import ADMIN, REGION, SERVICE, SERVICES, Place
 
-EXTERNAL = "external"
-EXTERNAL_SUBNET = "198.18.{}.0/24"  # out of RFC 2544's, which nobody routes
 # Name -> vCPU, MB of memory, GB of disk: as on the clouds of the Alliance, where p flavours have no disk of their own.
 FLAVOURS = {
     "p1-2gb": (1, 2048, 0),
@@ -76,8 +74,8 @@ def seed(place: Place) -> None:
 
 def furnish(place: Place) -> None:
     """With all services running."""
-    with administrator(place) as admin, ThreadPoolExecutor(3) as together:
-        for done in [together.submit(make, admin) for make in (_flavours, _images, _way_out)]:
+    with administrator(place) as admin, ThreadPoolExecutor(2) as together:
+        for done in [together.submit(make, admin) for make in (_flavours, _images)]:
             done.result()
 
 
@@ -98,12 +96,3 @@ def _images(admin: Connection) -> None:
             os_version=release,
             wait=True,
         )
-
-
-def _way_out(admin: Connection) -> None:
-    network = admin.network.create_network(
-        name=EXTERNAL, is_router_external=True, provider_network_type="flat", provider_physical_network="outside"
-    )
-    admin.network.create_subnet(
-        name=EXTERNAL, network_id=network.id, ip_version=4, cidr=EXTERNAL_SUBNET.format(0), is_dhcp_enabled=False
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from recettes.containers.leftovers import owner
+from recettes.containers.engine import engine
+from recettes.containers.leftovers import remove_labelled
 from recettes.containers.waiting import until
 from recettes.contents.cache import cache_folder
 from recettes.durable import locked
@@ -77,8 +79,8 @@ def join(folder: Path) -> Control:
 
 
 def _new(folder: Path) -> Place:
-    place = Place(folder.resolve(), free_ports(), owner())
-    for name in ("locks", "logs", "settings", "troubles", "volumes", "nova/instances", "neutron", "cinder"):
+    place = Place(folder.resolve(), free_ports(), f"control-{secrets.token_hex(3)}")
+    for name in ("locks", "logs", "settings", "troubles", "volumes", "machines", "nova/instances", "neutron", "cinder"):
         (folder / name).mkdir(parents=True)
     plugins = folder / "plugins" / "stand_ins-1.dist-info"
     plugins.mkdir(parents=True)
@@ -142,6 +144,8 @@ def _stop(place: Place) -> None:
     for service, pid in pids.items():
         until(lambda pid=pid: _gone(pid), f"{service} (process {pid}) ends")  # type: ignore[misc]
         place.pid_file(service).unlink()
+    if place.engine_used.exists():
+        remove_labelled(engine(), place.name)
 
 
 def _environment(place: Place) -> dict[str, str]:

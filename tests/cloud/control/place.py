@@ -28,15 +28,11 @@ _FILE = "place.json"
 
 @dataclass(frozen=True)
 class Place:
-    """`owner` labels whatever containers belong to this control plane, as those of `recettes.containers.leftovers`."""
+    """`name` is this control plane's alone: the estate of whatever containers belong to it."""
 
     folder: Path
     ports: dict[str, int]
-    owner: str
-
-    @property
-    def name(self) -> str:
-        return f"control-{self.ports['keystone']}"
+    name: str
 
     def base(self, service: str) -> str:
         return f"http://{HOST}:{self.ports[service]}"
@@ -74,6 +70,15 @@ class Place:
         """Files here tell the drivers what is to go wrong; see `tests.cloud.troubles`."""
         return self.folder / "troubles"
 
+    def machine(self, server: str) -> Path:
+        """What the hypervisor's stand-in keeps of a server that runs in a container; others have no such folder."""
+        return self.folder / "machines" / server
+
+    @property
+    def engine_used(self) -> Path:
+        """Is there once something of this control plane has been made at the Docker engine."""
+        return self.folder / "engine-used"
+
     def pid_file(self, service: str) -> Path:
         return self.folder / f"{service}.pid"
 
@@ -84,7 +89,7 @@ class Place:
 def read_place(folder: Path) -> Place:
     """The place that `Place.write` noted in the folder."""
     noted = json.loads((folder / _FILE).read_text())
-    return Place(Path(noted["folder"]), noted["ports"], noted["owner"])
+    return Place(Path(noted["folder"]), noted["ports"], noted["name"])
 
 
 def free_ports() -> dict[str, int]:

@@ -62,12 +62,12 @@ def _nova(place: Place) -> Any:
     from nova.scheduler import rpcapi as scheduler
     from oslo_service import opts
 
-    from tests.cloud.control.drivers import servers
+    from tests.cloud.control.drivers import machines
 
     opts.register_service_opts(nova.conf.CONF)
     os_brick.setup(nova.conf.CONF)
     os_vif.initialize()
-    virt.stand_in = sys.modules["nova.virt.stand_in"] = servers  # nova takes drivers from there and nowhere else
+    virt.stand_in = sys.modules["nova.virt.stand_in"] = machines  # nova takes drivers from there and nowhere else
     for binary, topic, more in (
         ("nova-conductor", conductor.RPC_TOPIC, {}),
         ("nova-scheduler", scheduler.RPC_TOPIC, {}),

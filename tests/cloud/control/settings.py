@@ -127,7 +127,7 @@ def _nova(place: Place) -> Sections:
             **_node(place, "nova"),
             "instances_path": place.folder / "nova" / "instances",
             "my_ip": HOST,
-            "compute_driver": "stand_in.Servers",
+            "compute_driver": "stand_in.Machines",
             "allow_resize_to_same_host": "true",
             "vif_plugging_is_fatal": "false",
             "vif_plugging_timeout": 0,
