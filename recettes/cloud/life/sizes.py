@@ -9,6 +9,7 @@ from recettes.cloud.actual import Flavor, Server, Volume
 from recettes.cloud.choosing import ChoiceError, choose_flavor
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
+from recettes.cloud.marks import STOPPED, kept
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
@@ -121,12 +122,12 @@ def apart(draft: LifeDraft, server: Server, volumes: Mapping[str, Volume], *befo
 
 
 def together(draft: LifeDraft, server: Server, volumes: Iterable[str], *before: str) -> tuple[str, ...]:
-    """And the way back; the machine runs again where it ran."""
+    """And the way back; the machine runs again unless it is to be stopped, also where all this was cut off before."""
     assert server.mark
     to = reference("server", server.mark.item)
     keys = [
         draft.step("attach", draft.mark("volume", item), *before, wanted=f"to {server.mark.item}", server=to) for item in volumes
     ]
-    if server.status == RUNNING:
+    if STOPPED not in kept(server.metadata):
         keys.append(draft.step("start", server.mark, *keys, wanted="again"))
     return tuple(keys)
