@@ -3,13 +3,13 @@
 from pyinfra import host
 
 from operations.cloud import cloud_life
-from recettes.cloud.life.asked import asked_from_json
+from recettes.cloud.life.asked import Asked
 from recettes.cloud.wanted import wanted_cloud
 
 lab = host.data.lab
 
 if "cloud" in host.groups:
-    asked = asked_from_json(host.data.cloud_life)
+    asked = Asked(**host.data.cloud_life)  # pyinfra has read the JSON
     cloud_life(
         name=f"{asked.command} {asked.name}".rstrip(),
         wanted=wanted_cloud(lab.wishes.lab, lab.cloud, lab.now),

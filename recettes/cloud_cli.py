@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from recettes import cloud_life_cli
+from recettes import cloud_life_cli, cloud_request_cli
 from recettes.cloud.comparing import described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.plan import EVERYTHING
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one.add_argument("estates", nargs=2, metavar="ESTATE")
     one.set_defaults(does=compare)
     cloud_life_cli.add(commands)
+    cloud_request_cli.add(commands)
     asked = parser.parse_args(arguments)
     does: _Command = asked.does
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from recettes.cloud import quota
 from recettes.cloud.actual import Allowance, CloudState, Image, Rule, Snapshot, Volume
 from recettes.cloud.draft import CloudPlan
-from recettes.cloud.life.asked import Asked, asked_from_json
+from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
 from recettes.cloud.life.sizes import GROW
 from recettes.cloud.marks import KEPT, Mark
@@ -23,7 +24,7 @@ UNTIL = "2026-05-04T14:00+00:00"
 
 
 def asked(state: CloudState, command: str, name: str = "", want: WantedCloud = WANTED, **options: str) -> CloudPlan:
-    return plan_life(state, want, asked_from_json(Asked(command, name, options).to_json()))
+    return plan_life(state, want, Asked(**json.loads(Asked(command, name, options).to_json())))
 
 
 def with_server(state: CloudState, name: str, **changes: object) -> CloudState:

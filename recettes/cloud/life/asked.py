@@ -25,10 +25,6 @@ class Asked:
         return json.dumps(asdict(self))
 
 
-def asked_from_json(text: str) -> Asked:
-    return Asked(**json.loads(text))
-
-
 @dataclass
 class LifeDraft(Draft):
     """A plan for one thing of the estate."""
