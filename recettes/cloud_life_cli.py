@@ -23,7 +23,7 @@ from recettes.declarations.cloud import CloudEstate
 from recettes.estate import EstateError
 from recettes.lab import load, present_estate
 from recettes.recipes import ROOT
-from recettes.running import run
+from recettes.running import Ran, run
 
 DONE, FAILED = 0, 1
 _HOST = "@local"
@@ -103,30 +103,33 @@ def _name(name: str) -> str:
 
 
 def _carried_out(asked: Asked, *, dry: bool, asks: bool) -> int:
-    """Said first; asked for, where somebody is to be asked; then done."""
+    """Said first, where somebody is to be asked; then done, and said."""
     data = ("--data", f"cloud_life={asked.to_json()}")
-    planned = run("cloud_life", [_HOST], *data, "--dry")
-    if planned.problem:
-        print(planned.problem, file=sys.stderr)
-        return FAILED
-    for record in planned.records:
-        if record.said:
-            print(f"({record.said})")
-    for record in planned.changes:
-        print(record.change, " -- only said, not done" if dry else "", sep="")
-    if not planned.changes:
-        print("There is nothing to do.")
-    if dry or not planned.changes:
-        return DONE
-    if asks and not confirmed(asked.name):
-        print("Nothing was changed.", file=sys.stderr)
-        return FAILED
+    if dry or asks:
+        planned = run("cloud_life", [_HOST], *data, "--dry")
+        for line in _shown(planned, "plan"):
+            print(line, "" if line.startswith("(") or not dry else " -- only said, not done", sep="")
+        if planned.problem:
+            print(planned.problem, file=sys.stderr)
+            return FAILED
+        if dry or not planned.changes:
+            return DONE
+        if not confirmed(asked.name):
+            print("Nothing was changed.", file=sys.stderr)
+            return FAILED
     ran = run("cloud_life", [_HOST], *data, "-y")
+    for line in _shown(ran, "run"):
+        print(line)
     if ran.problem:
         print(ran.problem, file=sys.stderr)
         return FAILED
-    print("Done.")
     return DONE
+
+
+def _shown(ran: Ran, phase: str) -> list[str]:
+    notes = [f"({record.said})" for record in ran.records if record.said]
+    changes = [str(record.change) for record in ran.changes if record.phase == phase]
+    return [*notes, *changes] if changes or ran.problem else [*notes, "There is nothing to do."]
 
 
 def _open(asked: argparse.Namespace) -> int:
