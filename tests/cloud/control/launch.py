@@ -25,6 +25,7 @@ from recettes.durable import locked
 from recettes.recipes import ROOT
 from tests.cloud.control import catalogue, databases, settings
 from tests.cloud.control.databases import ControlError
+from tests.cloud.control.drivers.plugs import Plugs
 from tests.cloud.control.place import SERVICES, Place, free_ports, read_place
 
 PYTHON = ROOT / ".venv-control" / "bin" / "python"
@@ -146,6 +147,8 @@ def _stop(place: Place) -> None:
         place.pid_file(service).unlink()
     if place.engine_used.exists():
         remove_labelled(engine(), place.name)
+        for folder in (place.folder / "machines").glob("*/plugs"):
+            Plugs(folder).clear()
 
 
 def _environment(place: Place) -> dict[str, str]:

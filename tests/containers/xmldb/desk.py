@@ -15,7 +15,7 @@ from tests.harness import Run, TestLab
 INSIDE = "http://$(hostname -i):8984"
 PROJECT = """
 from recettes.declarations.lab import Project
-from recettes.declarations.sources import Folder
+from recettes.declarations.sources import Archive, Folder
 from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlUser
 desk = Project(name="desk", title="Desk", answers="Ada",
     xml_databases=({databases}), xml_packages=({packages}), xml_apps=({apps}), xml_users=({users}),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from base64 import b64encode
 
+import pytest
+
 from recettes.containers.waiting import until
+from tests.containers.scanner import scanner_of
 from tests.harness import TestLab
 
 PORT = 8984
@@ -52,10 +54,6 @@ def test_it_serves_what_is_declared_and_nothing_else_and_a_second_run_changes_no
     listening = {line.split()[3] for line in machine.run("ss -Hltn").out.splitlines()}
     assert f"{machine.address}:{PORT}" in listening
     assert not [place for place in listening if place.endswith((":1984", ":8081", ":8080")) or place == f"*:{PORT}"]
-    for port in (1984, 8080, 8081, PORT):
-        with socket.socket() as probe:
-            probe.settimeout(0.5)
-            assert probe.connect_ex((machine.address, port)) != 0, port
     for path in ("/", "/WEB-INF/web.xml", "/webapp/", "/dba", "/ws", "/webdav", "/nothing"):
         assert asked(edition, path) == "404", path
     assert asked(edition, "/rest") == "401"
@@ -73,6 +71,13 @@ def test_it_serves_what_is_declared_and_nothing_else_and_a_second_run_changes_no
         "600",
     ]
     assert machine.run("runuser -u basex -- curl -s -m 5 http://127.0.0.1:80/", check=False).code == 7
+
+
+@pytest.mark.slow
+def test_others_reach_its_front_only_and_the_administrator_s_computer_ssh_too(edition: TestLab) -> None:
+    with scanner_of(edition.web) as scanner:
+        assert scanner.open_ports() == {80, 443}
+        assert scanner.open_ports(here=True) == {22, 80, 443}
 
 
 def test_damage_is_named_by_the_plan_and_healed_by_a_run(edition: TestLab) -> None:

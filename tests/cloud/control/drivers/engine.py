@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import docker
 from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
+from docker.utils import version_lt
 
 from recettes.containers.leftovers import OWNER_LABEL, owner
 from recettes.containers.machine import ESTATE_LABEL
@@ -55,6 +57,16 @@ def ensure_network(network: str, subnet: Mapping[str, str], *, external: bool = 
                 options={"com.docker.network.driver.mtu": str(mtu())},
             )
     return name
+
+
+def interface(network: str, address: str, mac: str) -> dict[str, Any]:
+    """The arguments of `containers.create` for the first interface. cloud-init looks for the MAC that nova told it."""
+    api = client().api
+    if version_lt(api.api_version, "1.44"):
+        endpoint, more = api.create_endpoint_config(ipv4_address=address), {"mac_address": mac}
+    else:
+        endpoint, more = api.create_endpoint_config(ipv4_address=address, mac_address=mac), {}
+    return {"network": network, "networking_config": {network: endpoint}, **more}
 
 
 def give_address(server: str, network: str, subnet: Mapping[str, str], address: str) -> None:

@@ -2,7 +2,7 @@
 
 A server runs if its image has the property IMAGE_PROPERTY; all others are as `servers` has them. Real are the config drive,
 which cloud-init reads, the fixed and the floating address, the power, the console's log, snapshots, and volumes, as loop
-devices. Not real are the kernel, limits other than memory, a resize, MAC addresses, and above all packets: security groups
+devices. Not real are the kernel, limits other than memory, a resize, a second MAC, and above all packets: security groups
 are rows that filter nothing, so no test may claim a firewall of the cloud's. A root volume keeps what the server had on its
 disk when it was deleted, and a new server on the same volume finds it; a snapshot of that volume holds nothing.
 """
@@ -147,8 +147,10 @@ class Machines(Servers):
             str(drive): {"bind": SEED, "mode": "ro"},
             str(plugs.folder): {"bind": INSIDE, "mode": "ro"},
         }
-        addresses = [_address(interface) for interface in network_info]
-        first = addresses[0] if addresses else None
+        if not network_info:
+            settings["network_mode"] = "none"
+        else:
+            settings.update(engine.interface(*_address(network_info[0]), network_info[0]["address"]))
         client.containers.create(
             self._disk(image, _root(block_device_info)),
             name=engine.container_name(instance.uuid),
@@ -157,11 +159,9 @@ class Machines(Servers):
             entrypoint=[*ENTRYPOINT[:2], f"sh {PLUG}; {ENTRYPOINT[2]}"],
             device_cgroup_rules=["b 7:* rwm"],  # loop devices
             mem_limit=instance.flavor.memory_mb << 20,
-            network=first[0] if first else "none",
-            networking_config={first[0]: client.api.create_endpoint_config(ipv4_address=first[1])} if first else None,
             **settings,
         )
-        for network, address in addresses[1:]:
+        for network, address in map(_address, network_info[1:]):
             client.networks.get(network).connect(engine.container_name(instance.uuid), ipv4_address=address)
 
     def _disk(self, image: str, root: Any) -> str:
