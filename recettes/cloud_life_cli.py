@@ -141,11 +141,11 @@ def _open(asked: argparse.Namespace) -> int:
     )
     if status == DONE and not asked.dry:
         # Should this computer be off by then, the next run of anything here closes it.
-        subprocess.Popen(
+        closing = subprocess.Popen(
             [sys.executable, "-m", "recettes.cloud_cli", "close-ssh", "--at", until.isoformat(timespec="minutes")],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        print(f"SSH is open to {address} until {until.astimezone():%H:%M}.")
+        print(f"SSH is open to {address} until {until.astimezone():%H:%M}; process {closing.pid} of this computer closes it.")
     return status
 
 

@@ -66,9 +66,7 @@ def test_what_fails_is_a_sentence_and_the_rest_goes_on(lab: CloudLab, proxy: Pro
     complete(lab)
 
 
-def test_the_quota_is_counted_first_and_its_loss_midway_is_told(
-    lab: CloudLab, proxy: Proxy, project: Project
-) -> None:
+def test_the_quota_is_counted_first_and_its_loss_midway_is_told(lab: CloudLab, proxy: Proxy, project: Project) -> None:
     project.quota(cores=3)
     refused = lab.apply()
     assert refused.status != 0

@@ -1,11 +1,13 @@
-"""Machines and volumes of an estate in their life, on a real control plane, by bin/cloud as it is typed."""
+"""Machines and volumes of an estate in their life, on a real control plane, by bin/cloud as it is typed.
+
+No machine runs here; that what they are told does what it says is tested in test_life_on_machine.py.
+"""
 
 from __future__ import annotations
 
 import os
-import pty
 import re
-import subprocess
+import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,54 +17,10 @@ import pytest
 from tests.cloud.control.launch import Control
 from tests.cloud.lab import CloudLab, settled, steps
 from tests.cloud.project import make_project
-from tests.harness import ROOT
+from tests.cloud.typed import Typed
 
 # Two machines and a volume are enough, one with its system on a volume, and one with a disk of its own.
 FEWER = "del machines[2:], volumes[1], flows[3]\nmachines[1] = machines[1].model_copy(update={'flavour': 'c2-7.5gb-31'})\n"
-# What bin/cloud reaches machines by: here it writes down what they were told. That the scripts do what they say is tested on
-# a machine, in tests/containers/test_cloud_scripts.py.
-SSH = """#!/bin/sh
-for word; do machine=$last last=$word; done
-{ echo "-- $machine"; cat; } >>"$SSH_TOLD"
-exit "$(cat "$SSH_STATUS")"
-"""
-
-
-class Typed(CloudLab):
-    """The same lab, with bin/cloud."""
-
-    def cloud(self, *words: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
-        """With somebody at the keyboard where `typed` is given."""
-        told = self.scratch / "bin"
-        environment = {
-            **self.variables(self.scratch / "record-unused"),
-            "PATH": f"{told}:{os.environ['PATH']}",
-            "SSH_TOLD": str(told / "told"),
-            "SSH_STATUS": str(told / "status"),
-        }
-        keyboard, terminal = pty.openpty()
-        if typed is not None:
-            os.write(keyboard, f"{typed}\n".encode())
-        try:
-            return subprocess.run(
-                [ROOT / ".venv/bin/python", "-m", "recettes.cloud_cli", *words], cwd=ROOT, env=environment, capture_output=True,
-                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=300, check=False,
-            )  # fmt: skip
-        finally:
-            os.close(keyboard)
-            os.close(terminal)
-
-    def ssh(self, status: int = 0) -> None:
-        folder = self.scratch / "bin"
-        folder.mkdir(exist_ok=True)
-        (folder / "ssh").write_text(SSH)
-        (folder / "ssh").chmod(0o755)
-        (folder / "status").write_text(str(status))
-        (folder / "told").write_text("")
-
-    @property
-    def told(self) -> str:
-        return (self.scratch / "bin" / "told").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +28,7 @@ def lab(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     scratch = tmp_path_factory.mktemp("life")
     project = make_project(control.place, scratch / "cloud")
     lab = Typed(project, scratch, project.environment())
-    lab.ssh()
+    lab.stand_in_for_ssh()
     lab.declare(FEWER)
     made = lab.apply()
     assert made.status == 0, made.output
@@ -95,7 +53,8 @@ def test_a_stop_asks_for_the_name_and_no_run_starts_the_machine_again(lab: Typed
     nobody = lab.cloud("stop", "web")
     assert nobody.returncode == 1
     assert "There is nobody to ask" in nobody.stderr
-    assert lab.cloud("stop", "web", typed="wbe").returncode == 1
+    wrong = lab.cloud("stop", "web", typed="wbe")
+    assert (wrong.returncode, wrong.stderr) == (1, "Nothing was changed.\n")
     assert server(lab, "web").status == "ACTIVE"  # type: ignore[attr-defined]
     stopped = lab.cloud("stop", "web", typed="web")
     assert stopped.returncode == 0, stopped.stderr
@@ -116,12 +75,12 @@ def test_a_machine_gets_another_flavour_and_a_volume_another_size(lab: Typed) ->
     assert (web.status, web.flavor["original_name"]) == ("ACTIVE", "p4-8gb")  # type: ignore[attr-defined]
     assert "There is nothing to do" in lab.cloud("resize", "web", "--yes").stdout
 
-    lab.ssh(255)
+    lab.stand_in_for_ssh(255)
     cut_off = lab.cloud("extend", "texts")
     assert cut_off.returncode == 1
     assert "xmldb could not be reached" in cut_off.stderr
     assert volume(lab, "texts").size == 5  # type: ignore[attr-defined]
-    lab.ssh()
+    lab.stand_in_for_ssh()
     again = lab.cloud("extend", "texts", "--dry").stdout
     assert "grow volume texts" in again
     assert "extend volume" not in again
@@ -148,7 +107,7 @@ def label_of(lab: Typed, item: str) -> str:
 def test_a_machine_and_its_volume_come_back_as_they_were_in_a_snapshot(lab: Typed) -> None:
     with content(lab, "texts").open("r+b") as file:
         file.write(b"as it was")
-    lab.ssh()
+    lab.stand_in_for_ssh()
     taken = lab.cloud("snapshot", "xmldb")
     assert taken.returncode == 0, taken.stderr
     assert "systemctl stop" in lab.told.split("-- xmldb")[1]
@@ -175,7 +134,7 @@ def test_a_machine_and_its_volume_come_back_as_they_were_in_a_snapshot(lab: Type
 
 
 def test_a_snapshot_that_cannot_be_consistent_is_not_taken(lab: Typed) -> None:
-    lab.ssh(1)
+    lab.stand_in_for_ssh(1)
     refused = lab.cloud("snapshot", "xmldb")
     assert refused.returncode == 1
     assert "did not do it" in refused.stderr
@@ -226,6 +185,9 @@ def test_ssh_is_open_to_one_address_until_it_is_closed(lab: Typed) -> None:
     assert lab.cloud("open-ssh", "web", "--until", "25:00").returncode == 1
     done = lab.cloud("open-ssh", "web", "--until", f"{until:%H:%M}", "--from", "198.51.100.9")
     assert done.returncode == 0, done.stderr
+    closing = re.search(r"process ([0-9]+) of this computer closes it", done.stdout)
+    assert closing
+    os.kill(int(closing[1]), signal.SIGTERM)  # it would wait for as long
     assert window in opened(lab, "web")
     assert lab.dry().changes == []
     assert lab.cloud("close-ssh").returncode == 0
