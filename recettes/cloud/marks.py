@@ -16,6 +16,8 @@ HOST_KEY = "recettes-host-key"
 # What a person asked for until asked otherwise; the plan leaves it so. Words of METADATA[KEPT], with commas.
 KEPT = "recettes-kept"
 STOPPED, QUARANTINED = "stopped", "quarantined"
+# On a server: "198.51.100.9 2026-11-23T15:00+00:00", to whom its own firewall opens SSH until when. programs/ssh-window reads it.
+SSH_WINDOW = "recettes-ssh"
 _WORD = re.compile(r"recettes:([a-z0-9-]+)/([a-z-]+)/([a-z0-9-]+)")
 
 

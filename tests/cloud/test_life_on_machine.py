@@ -15,6 +15,8 @@ from tests.cloud.project import Project
 from tests.cloud.typed import Typed
 
 ONE = """
+from functools import partial
+Cloud = partial(Cloud, private="10.237.43.0/24")  # a network of the engine as well: no other test has it
 machines[:] = [CloudMachine(name="web", groups=("web",), flavour=Needs(vcpus=2, memory=3))]
 volumes[:] = [CloudVolume(name="files", machine="web", size={size}, mount="/srv/files")]
 flows[:] = flows[:1]

@@ -13,7 +13,7 @@ from recettes.cloud.draft import CloudPlan
 from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
 from recettes.cloud.life.sizes import GROW
-from recettes.cloud.marks import KEPT, Mark
+from recettes.cloud.marks import KEPT, SSH_WINDOW, Mark
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import Needs
@@ -241,15 +241,21 @@ def with_window(note: str) -> CloudState:
     return replace(state, groups=(default, replace(web, rules={**web.rules, mine: "m"}, notes={"m": note}), other))
 
 
+def told(state: CloudState, note: str) -> CloudState:
+    server = next(s for s in state.servers if s.mark == mark("server", "web"))
+    return with_server(state, "web", metadata={**server.metadata, SSH_WINDOW: note})
+
+
 def test_ssh_is_open_to_one_address_until_a_time() -> None:
     key = "open group web from 198.51.100.9/32 IPv4 22/tcp"
     plan = asked(converged(), "open-ssh", "web", address="198.51.100.9", until=UNTIL)
-    assert done(plan) == [key]
-    assert plan.steps[0].arguments["description"] == f"until {UNTIL}"
-    there = with_window(f"until {UNTIL}")
+    assert done(plan) == ["label server web", key]
+    assert plan.steps[0].arguments["metadata"] == {SSH_WINDOW: f"198.51.100.9 {UNTIL}"}
+    assert plan.steps[1].arguments["description"] == f"until {UNTIL}"
+    there = told(with_window(f"until {UNTIL}"), f"198.51.100.9 {UNTIL}")
     assert done(asked(there, "open-ssh", "web", address="198.51.100.9", until=UNTIL)) == []
     longer = asked(there, "open-ssh", "web", address="198.51.100.9", until="2026-05-04T15:00+00:00")
-    assert in_order(longer) == [key.replace("open", "close", 1), key]
+    assert in_order(longer) == ["label server web", key.replace("open", "close", 1), key]
     assert (
         "reached through another machine: open SSH to web"
         in asked(converged(), "open-ssh", "xmldb", address="198.51.100.9", until=UNTIL).refusals[0]
@@ -264,6 +270,8 @@ def test_ssh_is_open_to_one_address_until_a_time() -> None:
 @pytest.mark.parametrize(("note", "closed"), [("until 2026-05-04T11:59+00:00", 1), (f"until {UNTIL}", 0), ("mine", 0)])
 def test_only_what_is_over_is_closed_by_itself(note: str, closed: int) -> None:
     assert len(asked(with_window(note), "close-ssh").steps) == closed
+    over = told(converged(), "198.51.100.9 " + note.removeprefix("until "))
+    assert len(asked(over, "close-ssh").steps) == (note != f"until {UNTIL}")
 
 
 def test_all_windows_are_closed_by_command() -> None:

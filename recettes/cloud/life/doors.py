@@ -11,7 +11,7 @@ from recettes.cloud import quota
 from recettes.cloud.actual import Rule, SecurityGroup, found
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import keep
-from recettes.cloud.marks import KEPT, QUARANTINED, kept
+from recettes.cloud.marks import KEPT, QUARANTINED, SSH_WINDOW, kept
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.plan_network import QUARANTINE, UNTIL, arguments
 from recettes.cloud.wanted import WantedCloud
@@ -61,6 +61,10 @@ def plan_window(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if not 0 < (until - wanted.now).total_seconds() <= LONGEST:
         draft.refusals.append(f"{until} is not within the next {LONGEST // 3600} hours")
         return
+    server = draft.server(asked.name)
+    told = f"{address} {until.isoformat(timespec='minutes')}"
+    if server and server.mark and server.metadata.get(SSH_WINDOW) != told:
+        draft.step("label", server.mark, wanted=f"SSH from {address} until {until:%H:%M} UTC", metadata={SSH_WINDOW: told})
     rule = Rule("ingress", 4 if address.version == 4 else 6, "tcp", SSH_PORT, SSH_PORT, f"{address}/{address.max_prefixlen}")
     mark = draft.mark("group", group.mark.item if group.mark else "")
     note = f"{UNTIL} {until.isoformat(timespec='minutes')}"
@@ -83,6 +87,19 @@ def plan_window_end(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None
             for rule, id_, until in windows(group):
                 if "all" in asked.options or until <= wanted.now:
                     draft.step("close", group.mark, wanted=f"it was open {group.notes[id_]}", detail=str(rule), rule=id_)
+    for server in draft.state.servers:
+        note = server.metadata.get(SSH_WINDOW, "")
+        if note and server.mark and server.mark.estate == draft.estate and ("all" in asked.options or _is_over(note, wanted.now)):
+            draft.ids[f"server/{server.mark.item}"] = server.id
+            draft.step("label", server.mark, wanted="SSH for nobody for a while", metadata={SSH_WINDOW: ""})
+
+
+def _is_over(note: str, now: datetime) -> bool:
+    """What is no note of ours is over, too: the machine does nothing of it."""
+    try:
+        return datetime.fromisoformat(note.partition(" ")[2]) <= now
+    except (ValueError, TypeError):
+        return True
 
 
 def windows(group: SecurityGroup) -> Iterator[tuple[Rule, str, datetime]]:
