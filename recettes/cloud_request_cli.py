@@ -35,9 +35,9 @@ def add(commands: Any) -> None:
             one.add_argument("--language", choices=("en", "fr"), default="en")
 
 
-def _quota(_: argparse.Namespace) -> int:
+def _quota(asked: argparse.Namespace) -> int:
     """Exit status 1 where the estate does not fit."""
-    _, wanted = _declared()
+    wanted = _declared()[1]
     state = _cloud()
     sizes = _sized(wanted, state)
     lines = [("", "minimum", "with room", "allowed", "in use"), *table(sizes)]
@@ -62,7 +62,7 @@ def _request(asked: argparse.Namespace) -> int:
     return DONE
 
 
-def _dns(_: argparse.Namespace) -> int:
+def _dns(asked: argparse.Namespace) -> int:
     wishes, wanted = _declared()
     if not os.environ.get(OS_CLOUD):
         raise EstateError("OS_CLOUD is not set: the cloud says which address the estate has.")

@@ -112,7 +112,7 @@ def _more(wanted: WantedCloud, sizes: Mapping[str, int]) -> Counter[str]:
 
 def table(sizing: Sizing, words: Mapping[str, str] | None = None) -> list[tuple[str, ...]]:
     """Lines of words and figures; what the cloud does not tell is "-"."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for row in sizing.rows:
         allowed = row.allowed
         limit = "-" if allowed is None else "any" if allowed.limit is None else str(allowed.limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def asked(state: CloudState, command: str, name: str = "", want: WantedCloud = W
     return plan_life(state, want, Asked(**json.loads(Asked(command, name, options).to_json())))
 
 
-def with_server(state: CloudState, name: str, **changes: object) -> CloudState:
+def with_server(state: CloudState, name: str, **changes: Any) -> CloudState:
     return replace(state, servers=tuple(replace(s, **changes) if s.mark == mark("server", name) else s for s in state.servers))
 
 
