@@ -38,10 +38,15 @@ def labelled(state: CloudState, name: str, kept: str) -> CloudState:
 
 
 def in_order(plan: CloudPlan) -> list[str]:
-    """Each step needs only what is before it, or it would never begin."""
+    """Each step needs only what is before it, or it would never begin; and is done to what is there, or was made by then."""
     keys = done(plan)
+    known = set(plan.ids)
     for step in plan.steps:
-        assert set(step.needs) <= set(keys[: keys.index(step.key)]), step
+        assert set(step.needs) - {""} <= set(keys[: keys.index(step.key)]), step
+        named = {f"{step.mark.kind}/{step.mark.item}"} if step.action not in ("create", "restore", "rename") else set()
+        named |= {value[1:] for value in step.arguments.values() if isinstance(value, str) and value.startswith("@")}
+        assert named <= known, step
+        known.add(f"{step.mark.kind}/{step.arguments.get('to', step.mark.item)}")
     return keys
 
 

@@ -92,6 +92,7 @@ class _Exchange:
         if self.server is None:
             draft.refusals.append(f"machine {self.machine} is not there: a run of deploys/cloud.py makes it first")
             return
+        draft.ids |= {f"volume/{item}": volume.id for item, volume in old.items()}
         free = apart(draft, self.server, old, *made)
         exchanged = [self._exchanged(item, *made, *free) for item in snapshots]
         together(draft, self.server, snapshots, *exchanged)
