@@ -20,7 +20,7 @@ _UNDER_WAY = ("BUILD", "REBUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATIN
 
 def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
     for machine in wanted.machines:
-        _plan_port(draft, machine)
+        plan_port(draft, machine)
     for machine in wanted.machines:
         _plan_server(draft, wanted, machine)
     for machine in wanted.machines:
@@ -40,7 +40,7 @@ def _port(draft: Draft, name: str) -> Port | None:
     return next((port for port in draft.state.ports if port.id == id_), None)
 
 
-def _plan_port(draft: Draft, machine: CloudMachine) -> None:
+def plan_port(draft: Draft, machine: CloudMachine) -> None:
     """A port of our own: it has the address and the security groups, whatever becomes of the server."""
     mark = draft.mark("port", machine.name)
     actual = draft.have(draft.state.ports, "port", machine.name)

@@ -240,6 +240,13 @@ def test_quarantine_leaves_the_administrators_and_nobody_else() -> None:
     assert ended.steps[1].arguments["groups"] == ["@group/xmldb"]
 
 
+def test_a_machine_is_shut_off_whatever_else_is_wrong() -> None:
+    nothing_fits = replace(converged(), flavors=(), images=(), quota={quota.VCPUS: Allowance(0, 0)})
+    plan = asked(nothing_fits, "quarantine", "web")
+    assert not plan.refusals
+    assert "change port web" in in_order(plan)
+
+
 def with_window(note: str) -> CloudState:
     state = converged()
     default, web, other = state.groups

@@ -122,10 +122,11 @@ class _Exchange:
                 f"{self.machine} is in quarantine and its successor would not be: first bin/cloud quarantine {self.machine} --end"
             )
             return False
-        if self.server.status not in (RUNNING, "SHUTOFF", "ERROR") or not self.draft.steady(self.server):
-            self.draft.refusals.append(f"server {self.machine} is in state {self.server.status} {self.server.task}".rstrip())
+        good = (RUNNING, "SHUTOFF", "ERROR") if system else (RUNNING, "SHUTOFF")
+        if self.server.status not in good:
+            self.draft.refusals.append(f"server {self.machine} is in state {self.server.status}; it can be {' or '.join(good)}")
             return False
-        return True
+        return self.draft.steady(self.server)
 
     def _made(self, item: str, snapshot: Snapshot) -> str:
         """The volume from the snapshot, under a name of its own at first; there already, where a restore was cut off."""
@@ -133,6 +134,10 @@ class _Exchange:
         mark = draft.mark("volume", names.on_its_way(item, self.label))
         if (begun := found(draft.state.volumes, mark)) is not None:
             draft.ids[f"volume/{mark.item}"] = begun.id
+            if begun.status not in ("creating", "available"):
+                draft.refusals.append(
+                    f"{mark}, of an earlier try, is in state {begun.status}: bin/cloud purge volume:{mark.item}"
+                )
             return draft.step("await", mark, wanted="it is made already") if begun.status == "creating" else ""
         draft.needed[quota.VOLUMES] += 1
         draft.needed[quota.VOLUME_SIZE] += snapshot.size

@@ -12,44 +12,43 @@ from recettes.cloud.actual import Rule, SecurityGroup, found
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import keep
 from recettes.cloud.marks import KEPT, QUARANTINED, SSH_WINDOW, kept
-from recettes.cloud.plan import plan_cloud
-from recettes.cloud.plan_network import QUARANTINE, UNTIL, arguments
+from recettes.cloud.plan_machines import plan_port
+from recettes.cloud.plan_network import UNTIL, arguments, plan_groups
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.flows import SSH_PORT
+from recettes.estate import GROUPS
 
 LONGEST = 24 * 3600  # seconds; who needs longer is an administrator, and declares the network
 
 
 def plan_quarantine(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
-    """All flows of a machine are shut but the administrators'; with the option `end`, they are opened again."""
+    """All flows of a machine are shut but the administrators'; with the option `end`, they are opened again.
+
+    Whatever else may be wrong with the declared cloud, flavours or quota, does not keep a machine from being shut off.
+    """
     server = draft.server(asked.name)
+    machine = next((one for one in wanted.machines if one.name == asked.name), None)
     if server is None:
         return
-    if asked.name not in {one.name for one in wanted.machines}:
+    if machine is None:
         draft.refusals.append(f"machine {asked.name} is not declared, so what is left open or opened again is not known")
         return
     words = kept(server.metadata)
     words = words - {QUARANTINED} if "end" in asked.options else words | {QUARANTINED}
     noted = keep(draft, server, words)
     changed = replace(server, metadata={**server.metadata, KEPT: ",".join(sorted(words))})
-    state = replace(draft.state, servers=tuple(changed if one is server else one for one in draft.state.servers))
-    rest = plan_cloud(state, wanted)
-    draft.refusals += rest.refusals
-    # All of Neutron's in between: a group that is to be left may be damaged as well.
-    steps = [
-        step
-        for step in rest.steps
-        if step.mark.kind == "group" or (step.mark.kind == "port" and step.mark.item == asked.name and step.action == "change")
+    draft.state = replace(draft.state, servers=tuple(changed if one is server else one for one in draft.state.servers))
+    for name in wanted.rules:
+        draft.have(draft.state.groups, "group", name)
+    # A jump through web, where there is such a group.
+    shut = frozenset(rule for rule in wanted.quarantine if rule.remote not in GROUPS or f"group/{rule.remote}" in draft.ids)
+    plan_groups(draft, replace(wanted, rules=wanted.rules if "end" in asked.options else {}, quarantine=shut))
+    plan_port(draft, machine)
+    draft.steps = [
+        replace(step, needs=(*step.needs, noted)) if step.mark.kind == "port" and noted else step
+        for step in draft.steps
+        if step.action != "empty"
     ]
-    steps = [step for step in steps if step.mark.kind == "port" or step.mark.item == QUARANTINE or "end" in asked.options]
-    keys = {step.key for step in steps}
-    for step in steps:
-        needs = tuple(need for need in step.needs if need in keys)
-        draft.steps.append(replace(step, needs=(*needs, noted) if noted and step.mark.kind == "port" else needs))
-    for name, id_ in rest.ids.items():
-        draft.ids.setdefault(name, id_)
-    if draft.steps and any(step.mark == draft.mark("group", QUARANTINE) and step.action == "create" for step in draft.steps):
-        draft.needed[quota.GROUPS] += 1
 
 
 def plan_window(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:

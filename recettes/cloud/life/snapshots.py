@@ -75,8 +75,7 @@ def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if all(Mark(draft.estate, "snapshot", names.snapshot(item, label)) in _marks(draft) for item in volumes) and volumes:
         return
     flavor = next((one for one in draft.state.flavors if server.flavor in (one.id, one.name)), None)
-    on_volume = any(item.endswith("-root") for item in volumes)
-    own_disk = flavor is not None and flavor.disk > 0 and not on_volume
+    own_disk = flavor is not None and flavor.disk > 0 and root_volume(asked.name) not in volumes
     draft.needed[quota.SNAPSHOTS] += len(volumes)
     draft.needed[quota.VOLUME_SIZE] += sum(volume.size for volume in volumes.values())
     mounts = sorted(one.mount for one in wanted.volumes if one.name in volumes)
