@@ -7,6 +7,7 @@ from operations.accounts import accounts, accounts_part
 from operations.engine import announce, first_time
 from operations.files import files, files_part
 from operations.firewall import firewall, firewall_part
+from operations.mounts import mounts, mounts_part
 from operations.neighbours import alone, neighbours_part
 from operations.packages import packages, packages_part
 from operations.readiness import ready, ready_part
@@ -24,10 +25,12 @@ if not lab.machine(host.name).foreign and first_time("base"):
     roles = blueprints_of(lab, host.name)
     whole = together(roles.values())
     rules = rules_of(lab, host.name)
+    volumes = lab.machine(host.name).volumes
 
     announce([
         ready_part(),
         *([neighbours_part()] if "web" in roles else []),
+        mounts_part(volumes),
         packages_part(),
         accounts_part(),
         dropped_part(whole.units, whole.files),
@@ -41,6 +44,7 @@ if not lab.machine(host.name).foreign and first_time("base"):
     ready(name="Debian 13, as root, with room to work", release=lab.wishes.lab.release)
     if "web" in roles:
         alone(name="No sites of somebody else's")
+    mounts(name="Data volumes", wanted=volumes)  # before anything is put there
     secrets_made(name="Secrets", names=made)
     packages(name="Packages", wanted=whole.packages)
     accounts(name="Accounts", wanted=whole.accounts)

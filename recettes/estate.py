@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ GROUPS = ("web", "xmldb", "apps", "images", "sandbox", "compute", "hpc")
 FOREIGN = "hpc"
 # Where there is no web machine, the first one of this group is the web machine as well.
 STAND_IN = "xmldb"
-_KEYS = {"address", "groups", "user", "private_address", "port"}
+_KEYS = {"address", "groups", "user", "private_address", "port", "volumes"}
 # What may stand where the value goes: in a file of SSH, in the firewall's rules, in the machines' list of names.
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_FOLDER = re.compile(r"(/[a-z0-9][a-z0-9._-]*)+")
+_ID = re.compile(r"[0-9a-f-]{8,64}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 
 
@@ -35,6 +38,7 @@ class Machine:
     """One machine: how it is reached, and which groups it is in.
 
     `private_address` is the one by which the estate's other machines reach it; the same as `address` where not given.
+    `volumes` are the cloud's data volumes on it: by the folder where it belongs, the volume's id.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Machine:
     user: str = "root"
     private_address: str = ""
     port: int = 22
+    volumes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def inner(self) -> str:
@@ -150,6 +155,9 @@ def _machine(listing: Path, name: str, entry: Any) -> Machine:
     port = entry.get("port", 22)
     if not isinstance(port, int) or not 0 < port < 65536:
         raise EstateError(f"{listing}: [{name}] port: is {port!r}; it is a number between 1 and 65535, without quotes.")
+    volumes = entry.get("volumes", {})
+    if not isinstance(volumes, dict) or not all(_FOLDER.fullmatch(k) and _ID.fullmatch(str(v)) for k, v in volumes.items()):
+        raise EstateError(f"{listing}: [{name}] volumes: is {volumes!r}; it has the ids of volumes by their folders.")
     groups = entry["groups"]
     if not isinstance(groups, list) or not groups or not set(groups) <= set(GROUPS):
         raise EstateError(f"{listing}: [{name}] groups: is {groups!r}; it is a list of one or more of {', '.join(GROUPS)}.")

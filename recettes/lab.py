@@ -11,7 +11,7 @@ from typing import Any
 
 from recettes.blueprint import Blueprint
 from recettes.cloud.differences import estate_of, wishes_of
-from recettes.declarations.cloud import CloudEstate
+from recettes.declarations.cloud import CloudEstate, volumes_of
 from recettes.estate import CHOICE, Estate, EstateError, Machine, chosen, folder_of, read_estate
 from recettes.gather import Wishes, gather
 from recettes.recipes import ROOT, Checkout
@@ -83,7 +83,7 @@ def load(root: Path = ROOT, *, applying: bool = False, machines: bool = True) ->
         read_estate(chosen(root))
     wishes = gather(declarations(root))
     cloud = _cloud_of(wishes)
-    estate = _present(root, cloud) if machines else _bare(root, cloud)
+    estate = _present(root, wishes, cloud) if machines else _bare(root, cloud)
     return LabView(
         wishes_of(wishes, cloud), estate, Vault(estate.folder), Checkout(root), datetime.now(UTC), applying, cloud=cloud
     )
@@ -93,21 +93,22 @@ def present_estate(root: Path = ROOT) -> Estate:
     """The machines there are. Raises EstateError, DeclarationError or SecretsError."""
     if not os.environ.get(OS_CLOUD):
         return read_estate(chosen(root))
-    return _present(root, _cloud_of(gather(declarations(root))))
+    wishes = gather(declarations(root))
+    return _present(root, wishes, _cloud_of(wishes))
 
 
 def _cloud_of(wishes: Wishes) -> CloudEstate | None:
     return estate_of(wishes.lab.cloud, os.environ.get(CHOICE), os.environ.get(OS_CLOUD) or None)
 
 
-def _present(root: Path, cloud: CloudEstate | None) -> Estate:
+def _present(root: Path, wishes: Wishes, cloud: CloudEstate | None) -> Estate:
     """A cloud's machines are asked for where OS_CLOUD says where; else the folder says which there were."""
-    if cloud is None or not os.environ.get(OS_CLOUD):
+    if cloud is None or wishes.lab.cloud is None or not os.environ.get(OS_CLOUD):
         return read_estate(chosen(root) if cloud is None else folder_of(root, cloud.name))
     from recettes.cloud.machines import cloud_estate
 
     folder = folder_of(root, cloud.name)
-    return cloud_estate(folder, Vault(folder))
+    return cloud_estate(folder, Vault(folder), volumes_of(wishes.lab.cloud, cloud))
 
 
 def _bare(root: Path, cloud: CloudEstate | None) -> Estate:

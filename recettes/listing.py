@@ -11,13 +11,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Listed:
-    """`private_address` where it is another; `jump` is USER@ADDRESS of the machine that one goes through, where one does."""
+    """`private_address` where it is another; `jump` is USER@ADDRESS of the machine that one goes through, where one does.
+
+    `volumes` are pairs of folder and id.
+    """
 
     address: str
     groups: tuple[str, ...]
     user: str
     private_address: str = ""
     jump: str = ""
+    volumes: tuple[tuple[str, str], ...] = ()
 
 
 def read_machines(path: Path) -> dict[str, Listed]:
@@ -33,8 +37,13 @@ def machines_toml(machines: Mapping[str, Listed]) -> str:
         f"[{name}]\naddress = {json.dumps(machine.address)}\n"
         f"groups = {json.dumps(list(machine.groups))}\nuser = {json.dumps(machine.user)}\n"
         + (f"private_address = {json.dumps(machine.private_address)}\n" if machine.private_address else "")
+        + (f"volumes = {{ {_table(machine.volumes)} }}\n" if machine.volumes else "")
         for name, machine in machines.items()
     )
+
+
+def _table(pairs: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in pairs)
 
 
 def known_hosts(machines: Mapping[str, Listed], keys: Mapping[str, Sequence[str]]) -> str:

@@ -79,9 +79,12 @@ class Api:
             following = _next(page, key)
         return found
 
-    def post(self, service: str, path: str, body: Mapping[str, Any], *, version: str = "") -> Any:
-        """Not tried again where it may have been done: see CloudError.doubtful. `version`: a microversion, of Train at most."""
-        return self._call(service, "POST", path, body, again=False, version=version)
+    def post(self, service: str, path: str, body: Mapping[str, Any], *, again: bool = False, version: str = "") -> Any:
+        """Only with `again` tried again where it may have been done: see CloudError.doubtful.
+
+        `version` is a microversion, one that Train has.
+        """
+        return self._call(service, "POST", path, body, again=again, version=version)
 
     def put(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         return self._call(service, "PUT", path, body, again=True)
@@ -107,7 +110,7 @@ class Api:
                 answer = self._clients[service].request(path, method, raise_exc=False, **options)
             except (keystone.ClientException, requests.RequestException, OSError) as error:
                 failure = self._failure(what, error)
-                if last or not (again or isinstance(error, keystone.ConnectFailure)) or failure.status in (401, 403):
+                if last or not again or failure.status in (401, 403):
                     raise failure from None
                 time.sleep(_PAUSE * 2**attempt)
                 continue

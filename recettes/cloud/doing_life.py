@@ -31,9 +31,9 @@ def _server(work: Work, server: str) -> Mapping[str, Any]:
 def _ask(work: Work, server: str, action: Mapping[str, Any]) -> None:
     """409: it is on its way already, or goes somewhere else, which waiting tells."""
     try:
-        work.api.post(COMPUTE, f"/servers/{server}/action", action)
+        work.api.post(COMPUTE, f"/servers/{server}/action", action, again=True)
     except CloudError as error:
-        if error.status != 409 and not error.doubtful:
+        if error.status != 409:
             raise
 
 
@@ -118,7 +118,7 @@ def _await(work: Work, step: Step, _: Mapping[str, Any]) -> None:
 def _extend(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     volume = work.id(step.mark)
     # Noted before: whatever is cut off, the file system is not forgotten.
-    work.api.post(VOLUMES, f"/volumes/{volume}/metadata", {"metadata": {GROW: "1"}})
+    work.api.post(VOLUMES, f"/volumes/{volume}/metadata", {"metadata": {GROW: "1"}}, again=True)
     version = {"version": _EXTEND_IN_USE} if given["online"] else {}
     try:
         work.api.post(VOLUMES, f"/volumes/{volume}/action", {"os-extend": {"new_size": given["size"]}}, **version)

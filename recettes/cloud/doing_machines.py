@@ -96,9 +96,9 @@ def _replace(work: Work, step: Step, given: Mapping[str, Any]) -> str:
 def _wake(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
     try:
-        work.api.post(COMPUTE, f"/servers/{server}/action", {_WAKING[step.action]: None})
+        work.api.post(COMPUTE, f"/servers/{server}/action", {_WAKING[step.action]: None}, again=True)
     except CloudError as error:
-        if error.status != 409 and not error.doubtful:  # 409: it is on its way already, or goes somewhere else
+        if error.status != 409:  # it is on its way already, or goes somewhere else
             raise
     running(work, server, step.mark)
 
@@ -110,7 +110,7 @@ def _await(work: Work, step: Step, _: Mapping[str, Any]) -> None:
 
 @does("label", "server")
 def _label(work: Work, step: Step, given: Mapping[str, Any]) -> None:
-    work.api.post(COMPUTE, f"/servers/{work.id(step.mark)}/metadata", {"metadata": given["metadata"]})
+    work.api.post(COMPUTE, f"/servers/{work.id(step.mark)}/metadata", {"metadata": given["metadata"]}, again=True)
 
 
 @does("rename", "server", "volume")
@@ -119,7 +119,7 @@ def _rename(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     new = Mark(step.mark.estate, step.mark.kind, given["to"])
     work.ids[f"{new.kind}/{new.item}"] = given["id"]
     work.api.put(service, f"{path}/{given['id']}", {step.mark.kind: {"name": new.name}})
-    work.api.post(service, f"{path}/{given['id']}/metadata", {"metadata": new.metadata})
+    work.api.post(service, f"{path}/{given['id']}/metadata", {"metadata": new.metadata}, again=True)
 
 
 @does("attach", "volume")

@@ -43,6 +43,8 @@ def user_data(vault: Vault, machine: str) -> str:
         "ssh_keys": {"ed25519_private": host_key, "ed25519_public": public_half(host_key)},
         # Nothing is installed and nothing upgraded: that is for the machine's own recipes.
         "package_update": False,
+        # sudo complains of a host without a name. Once, and not by manage_etc_hosts: the file is the recipes' later.
+        "runcmd": [["sh", "-c", 'getent hosts "$(hostname)" >/dev/null || echo "127.0.1.1 $(hostname)" >>/etc/hosts']],
     }
     return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
 

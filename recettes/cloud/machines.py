@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from recettes.cloud.actual import CloudState, Port
@@ -11,14 +14,23 @@ from recettes.cloud.keys import USER, host_keys, key_file
 from recettes.cloud.marks import GROUPS as GROUPS_LABEL
 from recettes.cloud.marks import HOST_KEY
 from recettes.cloud.understanding import understand
+from recettes.declarations.cloud import CloudVolume
 from recettes.durable import write_whole
 from recettes.estate import GROUPS, MACHINES, Estate, EstateError, read_estate
 from recettes.listing import Listed, known_hosts, machines_toml, ssh_config
 from recettes.secrets import Vault
 
 
-def listed(state: CloudState, estate: str) -> dict[str, Listed]:
-    """The estate's servers by name. Who has no floating IP is reached through the one that has."""
+def listed(state: CloudState, estate: str, volumes: Iterable[CloudVolume] = ()) -> dict[str, Listed]:
+    """The estate's servers by name. Who has no floating IP is reached through the one that has.
+
+    Of the declared `volumes`, those that exist are wanted on their machine, attached or not.
+    """
+    ids = {one.mark.item: one.id for one in state.volumes if one.mark and one.mark.estate == estate}
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for volume in volumes:
+        if volume.name in ids:
+            places[volume.machine].append((volume.mount, ids[volume.name]))
     floating = {one.port: one.address for one in state.floating_ips if one.port}
     machines = {}
     for server in state.servers:
@@ -33,7 +45,7 @@ def listed(state: CloudState, estate: str) -> dict[str, Listed]:
     front = front or next((one.address for one in machines.values() if one.private_address), None)
     jump = f"{USER}@{front}" if front else ""
     return {
-        name: Listed(one.address, one.groups, one.user, one.private_address, "" if one.private_address else jump)
+        name: replace(one, jump="" if one.private_address else jump, volumes=tuple(sorted(places[name])))
         for name, one in sorted(machines.items())
         if one.groups
     }
@@ -44,7 +56,7 @@ def _one(port: Port, floating: str | None, groups: tuple[str, ...]) -> Listed:
     return Listed(floating or fixed, groups, USER, fixed if floating else "")
 
 
-def cloud_estate(folder: Path, vault: Vault) -> Estate:
+def cloud_estate(folder: Path, vault: Vault, volumes: Iterable[CloudVolume]) -> Estate:
     """Ask the cloud for the machines, and write what ssh needs to reach them into the estate's folder.
 
     Raises EstateError, SecretsError.
@@ -58,7 +70,7 @@ def cloud_estate(folder: Path, vault: Vault) -> Estate:
         state = understand(json.loads(answer))
     except (ValueError, KeyError, TypeError) as error:
         raise EstateError(f"The cloud's answer was not understood ({type(error).__name__}: {error}).") from None
-    machines = listed(state, folder.name)
+    machines = listed(state, folder.name, volumes)
     twice = len([one for one in state.servers if one.mark and one.mark.estate == folder.name]) - len(
         {one.mark for one in state.servers if one.mark and one.mark.estate == folder.name}
     )

@@ -27,7 +27,7 @@ _LISTINGS: dict[str, tuple[str, str, str]] = {
     "network": (NETWORK, "/quotas/{project}/details.json", ""),
 }
 # What the inventory needs of them.
-INVENTORY = ("servers", "ports", "floatingips")
+INVENTORY = ("servers", "ports", "floatingips", "volumes")
 _TOGETHER = 14
 
 

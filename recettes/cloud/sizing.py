@@ -28,7 +28,7 @@ class SizingError(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """`least` is what the estate is made of; `room` that, and what it takes to snapshot all volumes and to restore a machine."""
+    """`least` is what the estate is made of; `room` that, and what snapshots of all volumes, a restore and a quarantine take."""
 
     what: str
     least: int
@@ -90,7 +90,9 @@ def _imagined(wanted: WantedCloud) -> CloudState:
 
 
 def _more(wanted: WantedCloud, sizes: Mapping[str, int]) -> Counter[str]:
-    """One snapshot of every volume; and the volumes of one machine twice, the one with most: a restore keeps what it replaces."""
+    """One snapshot of every volume; and the volumes of one machine twice, the one with most: a restore keeps what it replaces.
+    And the security group of a machine in quarantine.
+    """
     of_machine = [
         [
             sizes[name]
@@ -104,6 +106,9 @@ def _more(wanted: WantedCloud, sizes: Mapping[str, int]) -> Counter[str]:
     return Counter(
         {
             quota.SNAPSHOTS: len(sizes),
+            # Of quarantine.
+            quota.GROUPS: 1,
+            quota.RULES: len(wanted.quarantine),
             quota.VOLUMES: most,
             quota.VOLUME_SIZE: sum(sizes.values()) + sum(largest),
         }

@@ -16,8 +16,10 @@ T = TypeVar("T")
 # How many seconds a thing may take to become what it was asked to be; a volume is made from an image in minutes.
 PATIENCE = "RECETTES_CLOUD_PATIENCE"
 _SECONDS = 900.0
-_INTERVAL = 1.0
+_INTERVAL = 0.3  # seconds between two looks at first; half as much again each time
+_LONGEST_INTERVAL = 3.0
 _TRIES = 3
+_PAUSE = 1.0  # seconds after a doubtful answer: what was asked for may still be on its way
 
 
 @dataclass
@@ -44,10 +46,12 @@ class Work:
     def until(self, ask: Callable[[], T | None], waited_for: str) -> T:
         """Ask again until there is an answer. Raises CloudError when patience ends."""
         deadline = time.monotonic() + self.patience
+        interval = _INTERVAL
         while (answer := ask()) is None:
             if time.monotonic() > deadline:
                 raise CloudError(f"{waited_for} has not happened in {self.patience:.0f} seconds; the next run looks again")
-            time.sleep(_INTERVAL)
+            time.sleep(interval)
+            interval = min(interval * 1.5, _LONGEST_INTERVAL)
         return answer
 
 
@@ -59,7 +63,7 @@ def once(make: Callable[[], T], look: Callable[[], T | None]) -> T:
         except CloudError as error:
             if not error.doubtful:
                 raise
-            time.sleep(_INTERVAL)
+            time.sleep(_PAUSE)
             if (there := look()) is not None:
                 return there
             if attempt == _TRIES - 1:

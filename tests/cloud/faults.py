@@ -161,8 +161,8 @@ class Proxy:
         status = 0
         try:
             with self._lock:
-                effect = next((fault.effect for fault in self.faults if fault.hits(request)), None)
-            reply = effect(self, request, self._onward) if effect else self._onward(request)
+                hit = [fault for fault in self.faults if fault.hits(request)]  # every one counts, the first has its effect
+            reply = hit[0].effect(self, request, self._onward) if hit else self._onward(request)
             status = reply.status
             return reply
         finally:
@@ -210,6 +210,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body of an answer in one packet: two would cost 40 ms, the client's delayed acknowledgement
     server: _Server
 
     def handle_one(self) -> None:

@@ -25,7 +25,7 @@ def lab(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def group_rules(project: Project, name: str) -> list[tuple[object, ...]]:
     group = next(one for one in project.member.network.security_groups(project_id=project.id) if one.name == name)
     return sorted(
-        (r["ethertype"], r["protocol"], r["port_range_min"], r["remote_ip_prefix"] or r["remote_group_id"] and "a group")
+        (r["ethertype"], r["protocol"], r["port_range_min"], r["remote_ip_prefix"] or (r["remote_group_id"] and "a group"))
         for r in group.security_group_rules
         if r["direction"] == "ingress"
     )

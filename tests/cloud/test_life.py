@@ -194,7 +194,7 @@ def test_the_console_is_shown_and_a_quota_that_is_too_small(lab: Typed) -> None:
     assert shown.returncode == 0
     assert "web is ACTIVE" in shown.stdout
     assert "LAST LINE" in shown.stdout
-    lab.project.quota(volumes=1)
+    lab.project.quota(networks=0)
     quota = lab.cloud("quota")
-    assert quota.returncode == 1
-    assert "volumes: 1 allowed, and the estate needs 2" in quota.stdout
+    assert quota.returncode == 1, quota.stdout
+    assert "networks: 0 allowed, and the estate needs 1: ask for 1 more" in quota.stdout
