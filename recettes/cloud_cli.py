@@ -176,9 +176,9 @@ def _reached(estate: Estate, machine: str) -> str | None:
             return None
         said = (ran.stdout if ran.returncode == 1 else ran.stderr).strip().splitlines()
         if ran.returncode == 1 or "HOST IDENTIFICATION HAS CHANGED" in ran.stderr:
-            return f"{machine}: cloud-init did not come through: {said[-1] if said else 'no word'}. See its console log."
+            return f"{machine}: cloud-init did not come through: {said[-1] if said else 'no word'}. bin/cloud console {machine} shows more."
         if time.monotonic() > deadline:
-            return f"{machine} could not be reached in {_SSH_SECONDS:.0f} seconds: {said[-1] if said else 'no answer'}"
+            return f"{machine} could not be reached in {_SSH_SECONDS:.0f} seconds: {said[-1] if said else 'no answer'}. bin/cloud console {machine}"
         time.sleep(2)
 
 
