@@ -119,9 +119,9 @@ def _extend(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     volume = work.id(step.mark)
     # Noted before: whatever is cut off, the file system is not forgotten.
     work.api.post(VOLUMES, f"/volumes/{volume}/metadata", {"metadata": {GROW: "1"}}, again=True)
-    version = {"version": _EXTEND_IN_USE} if given["online"] else {}
+    version = _EXTEND_IN_USE if given["online"] else ""
     try:
-        work.api.post(VOLUMES, f"/volumes/{volume}/action", {"os-extend": {"new_size": given["size"]}}, **version)
+        work.api.post(VOLUMES, f"/volumes/{volume}/action", {"os-extend": {"new_size": given["size"]}}, version=version)
     except CloudError as error:
         if given["online"] and error.status in (400, 404, 406, 409):
             raise CloudError(f"{error}. If this cloud extends no volume in use: the same with --stopped", error.status) from None

@@ -142,6 +142,7 @@ class Machines(Servers):
             builder._write_md_files(str(drive))
         client = engine.client()
         settings = whole_system()
+        settings["cap_add"] = [*settings["cap_add"], "SYS_RESOURCE"]  # file systems of volumes grow
         settings["volumes"] = {
             **settings["volumes"],
             str(drive): {"bind": SEED, "mode": "ro"},
