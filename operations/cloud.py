@@ -22,6 +22,8 @@ from recettes.cloud.actual import CloudState
 from recettes.cloud.client import script
 from recettes.cloud.draft import CloudPlan
 from recettes.cloud.keys import put_administrator_key, user_data
+from recettes.cloud.life.asked import Asked
+from recettes.cloud.life.plan import plan_life
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import Step
 from recettes.cloud.wanted import WantedCloud
@@ -75,6 +77,12 @@ class Applied(PyinfraCommand):
 def cloud(wanted: WantedCloud, vault: Vault, purge: Collection[str] = ()) -> Commands:
     """Everything declared is there and as declared; what is not declared any more is named, and stays until it is purged."""
     yield from bring_cloud(lambda state: plan_cloud(state, wanted, purge), vault)
+
+
+@operation()
+def cloud_life(wanted: WantedCloud, vault: Vault, asked: Asked) -> Commands:
+    """What is asked for of one machine or volume is done."""
+    yield from bring_cloud(lambda state: plan_life(state, wanted, asked), vault)
 
 
 def bring_cloud(plan: Callable[[CloudState], CloudPlan], vault: Vault) -> Commands:

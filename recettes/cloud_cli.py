@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from recettes import cloud_life_cli, cloud_request_cli
+from recettes.cloud.client import told
 from recettes.cloud.comparing import described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.plan import EVERYTHING
@@ -26,6 +28,8 @@ from recettes.secrets import SecretsError
 from recettes.stamp import STAMP
 
 DONE, FAILED = 0, 1
+# Of a machine that did not come up.
+CONSOLE_LINES = "30"
 # The one host of deploys/cloud*.py.
 HOST = "@local"
 _SSH_SECONDS = 600.0  # until a new machine lets one in, cloud-init and all
@@ -52,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = commands.add_parser("compare", help="how two estates differ, and which commit of the recipes each runs")
     one.add_argument("estates", nargs=2, metavar="ESTATE")
     one.set_defaults(does=compare)
+    cloud_life_cli.add(commands)
+    cloud_request_cli.add(commands)
     asked = parser.parse_args(arguments)
     does: _Command = asked.does
     try:
@@ -71,9 +77,11 @@ def up(_: argparse.Namespace) -> int:
         return FAILED
     estate = present_estate()
     with ThreadPoolExecutor(len(estate.machines)) as pool:
-        problems = [problem for problem in pool.map(lambda name: _reached(estate, name), estate.machines) if problem]
+        reached = dict(zip(estate.machines, pool.map(lambda name: _reached(estate, name), estate.machines), strict=True))
+    problems = {name: problem for name, problem in reached.items() if problem}
+    for name, problem in problems.items():
+        print(f"{problem}. Its console:\n{told('console', estate.name, name, CONSOLE_LINES)[1]}", file=sys.stderr)
     if problems:
-        print("\n".join(problems), file=sys.stderr)
         return FAILED
     return _shown(_pyinfra("deploys/lab.py", "-y"))
 
@@ -173,7 +181,7 @@ def _reached(estate: Estate, machine: str) -> str | None:
             return None
         said = (ran.stdout if ran.returncode == 1 else ran.stderr).strip().splitlines()
         if ran.returncode == 1 or "HOST IDENTIFICATION HAS CHANGED" in ran.stderr:
-            return f"{machine}: cloud-init did not come through: {said[-1] if said else 'no word'}. See its console log."
+            return f"{machine}: cloud-init did not come through: {said[-1] if said else 'no word'}"
         if time.monotonic() > deadline:
             return f"{machine} could not be reached in {_SSH_SECONDS:.0f} seconds: {said[-1] if said else 'no answer'}"
         time.sleep(2)

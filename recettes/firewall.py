@@ -31,6 +31,8 @@ FLUSHING_UNIT = "nftables.service"
 _NOTE_AGAIN = timedelta(days=15)
 _FORGET = timedelta(days=30)
 
+# What programs/ssh-window gives to packets that may come in for a while. Nothing from outside carries a mark.
+WINDOW_MARK = "0x72637773"
 _COMMENT_BYTES = 120  # the kernel's limit is 127
 
 Present = Mapping[str, date | None]
@@ -128,6 +130,7 @@ def _input(rules: Rules) -> list[str]:
         *[f"\t\t{line}" for opening in rules.openings for line in _accept(opening)],
         f'\t\tip saddr @present4 tcp dport {rules.ssh_port} accept comment "SSH from where runs come from"',
         f'\t\tip6 saddr @present6 tcp dport {rules.ssh_port} accept comment "SSH from where runs come from"',
+        *([f'\t\tmeta mark {WINDOW_MARK} tcp dport {rules.ssh_port} accept comment "SSH for a while"'] if rules.windows else []),
         "\t\tmeta pkttype { broadcast, multicast } drop",
         '\t\tlimit rate 10/minute burst 20 packets log prefix "recettes-drop: "',
         "\t}",

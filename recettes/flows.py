@@ -32,13 +32,15 @@ class Rules:
     """What comes in to one machine besides what every machine needs. `forward`: it passes on traffic of its containers.
 
     At `ssh_port` the address that a run comes from is always let in. The accounts `muted` open no connection of their own, not
-    even to this machine itself; they only answer.
+    even to this machine itself; they only answer. `windows`: SSH may be open to one address for a while, see
+    recettes.base.window.
     """
 
     openings: tuple[Opening, ...]
     ssh_port: int = SSH_PORT
     forward: bool = False
     muted: tuple[str, ...] = ()
+    windows: bool = False
 
     def admits(self, address: str, port: int) -> bool:
         """Whether the declared openings let a TCP connection in, whoever may be present."""
@@ -53,6 +55,7 @@ def rules_for(
     administrators: Collection[str],
     ssh_port: int = SSH_PORT,
     muted: Iterable[str] = (),
+    windows: bool = False,
 ) -> Rules:
     """What a machine that is in `groups` lets in.
 
@@ -68,7 +71,7 @@ def rules_for(
             source = WORLD if flow.public else flow.source
             networks = None if flow.public else (flow.network,) if flow.network else named.get(source, ())
             openings.append(Opening(source, networks, flow.protocol, *flow.ports, f"{flow}: {flow.why}"))
-    return Rules(tuple(openings), ssh_port, "sandbox" in groups, tuple(sorted(muted)))
+    return Rules(tuple(openings), ssh_port, "sandbox" in groups, tuple(sorted(muted)), windows)
 
 
 def _networks(written: Collection[str]) -> tuple[IPNetwork, ...]:

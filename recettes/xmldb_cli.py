@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from recettes.asking import confirmed
 from recettes.declarations.base import DeclarationError
 from recettes.estate import EstateError
 from recettes.gather import gather
@@ -104,7 +105,7 @@ def _do(words: Sequence[str], machines: Sequence[str], asked: argparse.Namespace
             print(f"{record.machine}: {record.change}" + (" -- only said, not done" if asked.dry else ""))
         if asked.dry:
             return DONE
-        if not asked.yes and not _confirmed(asked.name if asked.command == "purge" else " ".join(asked.names) or "all"):
+        if not asked.yes and not confirmed(asked.name if asked.command == "purge" else " ".join(asked.names) or "all"):
             print("Nothing was changed.", file=sys.stderr)
             return FAILED
     return _told(_run(words, machines, "-y"))
@@ -112,17 +113,6 @@ def _do(words: Sequence[str], machines: Sequence[str], asked: argparse.Namespace
 
 def _run(words: Sequence[str], machines: Sequence[str], *options: str) -> Ran:
     return run("xmldb_dumps", machines, "--data", f"xmldb_task={' '.join(words)}", *options)
-
-
-def _confirmed(wanted: str) -> bool:
-    if not sys.stdin.isatty():
-        print("There is nobody to ask: say --yes if it is meant.", file=sys.stderr)
-        return False
-    try:
-        return input(f'To do this, type "{wanted}": ').strip() == wanted
-    except (EOFError, KeyboardInterrupt):
-        print()
-        return False
 
 
 def _told(ran: Ran) -> int:

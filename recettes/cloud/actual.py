@@ -42,6 +42,7 @@ class Image:
     architecture: str = ""
     least_disk: int = 0
     snapshot: bool = False
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)

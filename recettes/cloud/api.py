@@ -1,6 +1,6 @@
 """Calls to a cloud's services, over openstacksdk's configuration and session; what goes wrong becomes a sentence.
 
-Each call is a plain one, without microversion: what is used here is in Train and in all releases since.
+A call is a plain one, without microversion, or says one that is in Train: what is used here is there in all releases since.
 """
 
 from __future__ import annotations
@@ -79,9 +79,12 @@ class Api:
             following = _next(page, key)
         return found
 
-    def post(self, service: str, path: str, body: Mapping[str, Any], *, again: bool = False) -> Any:
-        """Only with `again` tried again where it may have been done: see CloudError.doubtful."""
-        return self._call(service, "POST", path, body, again=again)
+    def post(self, service: str, path: str, body: Mapping[str, Any], *, again: bool = False, version: str = "") -> Any:
+        """Only with `again` tried again where it may have been done: see CloudError.doubtful.
+
+        `version` is a microversion, one that Train has.
+        """
+        return self._call(service, "POST", path, body, again=again, version=version)
 
     def put(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         return self._call(service, "PUT", path, body, again=True)
@@ -94,9 +97,13 @@ class Api:
             if error.status != 404:
                 raise
 
-    def _call(self, service: str, method: str, path: str, body: Mapping[str, Any] | None, *, again: bool) -> Any:
+    def _call(
+        self, service: str, method: str, path: str, body: Mapping[str, Any] | None, *, again: bool, version: str = ""
+    ) -> Any:
         what = f"{method} {path.partition('?')[0]} of {service}"
         options: dict[str, Any] = {} if body is None else {"json": body}
+        if version:
+            options["microversion"] = version
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:

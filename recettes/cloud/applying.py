@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from recettes.cloud import doing_machines
+from recettes.cloud import doing_life, doing_machines
 from recettes.cloud.api import Api, CloudError, chosen_cloud
 from recettes.cloud.doing import DOES
 from recettes.cloud.reading import read_cloud
@@ -23,7 +23,7 @@ from recettes.cloud.understanding import understand
 from recettes.cloud.work import Work
 from recettes.durable import locked
 
-__all__ = ["apply", "doing_machines"]  # imported for the steps that it enters
+__all__ = ["apply", "doing_life", "doing_machines"]  # imported for the steps that it enters
 _TOGETHER = 12
 
 
@@ -96,6 +96,7 @@ def _do(work: Work, step: Step) -> None:
 def moved(api: Api, steps: Sequence[Step]) -> list[str]:
     """What a step would make and is there by now: another run was here since the plan was made."""
     there = {thing.mark for thing in understand(read_cloud(api)).things() if thing.mark}
+    there -= {step.mark for step in steps if step.action in ("delete", "rename")}
     return [str(step.mark) for step in steps if step.action == "create" and step.mark in there]
 
 
@@ -104,7 +105,7 @@ def main() -> int:
     steps = from_json(json.dumps(given["steps"]))
     try:
         with locked(Path(given["lock"])):
-            work = Work(Api(chosen_cloud()), dict(given["ids"]), given["user_data"])
+            work = Work(Api(chosen_cloud()), dict(given["ids"]), given["user_data"], Path(given["lock"]).parent)
             if there := moved(work.api, steps):
                 print(f"failed all: another run has made {', '.join(there)} meanwhile. Nothing was changed; run again")
                 return 1

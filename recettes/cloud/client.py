@@ -34,6 +34,12 @@ def script(module: str, *words: str) -> str:
 
 def said(module: str, *words: str) -> tuple[bool, str]:
     """Run it now. Whether it did what was asked, and the last line that it printed."""
+    done, output = told(module, *words)
+    return done, output.splitlines()[-1]
+
+
+def told(module: str, *words: str) -> tuple[bool, str]:
+    """Run it now. Whether it did what was asked, and all that it printed."""
     if client() is None:
         return False, MISSING
     ran = subprocess.run(
@@ -41,5 +47,4 @@ def said(module: str, *words: str) -> tuple[bool, str]:
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,
     )  # fmt: skip
-    lines = ran.stdout.strip().splitlines()
-    return ran.returncode == 0, lines[-1] if lines else f"the cloud's client ended with status {ran.returncode}"
+    return ran.returncode == 0, ran.stdout.strip() or f"the cloud's client ended with status {ran.returncode}"

@@ -137,6 +137,7 @@ def _rule(group: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "port_range_max": given["last"] or None,
         "remote_group_id": given.get("remote_group"),
         "remote_ip_prefix": given.get("remote_prefix") or None,
+        "description": given.get("description"),
     }
     return {key: value for key, value in rule.items() if value is not None}
 

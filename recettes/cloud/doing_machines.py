@@ -23,19 +23,19 @@ def _volume(work: Work, step: Step, given: Mapping[str, Any]) -> str:
     body = {"name": mark.name, "size": given["size"], "description": mark.description, "metadata": mark.metadata, **image}
     made = once(
         lambda: work.api.post(VOLUMES, "/volumes", {"volume": body})["volume"]["id"],
-        lambda: _marked(work, VOLUMES, "/volumes/detail", mark),
+        lambda: marked(work, VOLUMES, "/volumes/detail", mark),
     )
     work.ids[f"volume/{mark.item}"] = made
-    work.until(lambda: _free(work, made), f"making volume {mark.item}")
+    work.until(lambda: free(work, made), f"making volume {mark.item}")
     return str(made)
 
 
-def _marked(work: Work, service: str, path: str, mark: Mark) -> str | None:
+def marked(work: Work, service: str, path: str, mark: Mark) -> str | None:
     listed = work.api.all(service, path, f"{mark.kind}s")
     return only([one["id"] for one in listed if mark_in_metadata(mark.kind, one.get("metadata") or {}) == mark])
 
 
-def _free(work: Work, volume: str) -> bool | None:
+def free(work: Work, volume: str) -> bool | None:
     """Whether the volume can be used now. Raises CloudError where it never will be."""
     status = work.api.get(VOLUMES, f"/volumes/{volume}")["volume"]["status"]
     if status.startswith("error"):
@@ -56,21 +56,21 @@ def _server(work: Work, step: Step, given: Mapping[str, Any]) -> str:
         "user_data": base64.b64encode(work.user_data[mark.item].encode()).decode(),
     }
     if given["volume"]:
-        work.until(lambda: _free(work, given["volume"]), f"having the system's volume of {mark.item}")
+        work.until(lambda: free(work, given["volume"]), f"having the system's volume of {mark.item}")
         kept = {"source_type": "volume", "destination_type": "volume", "boot_index": 0, "delete_on_termination": False}
         body["block_device_mapping_v2"] = [{**kept, "uuid": given["volume"]}]
     else:
         body["imageRef"] = given["image"]
     made = once(
         lambda: work.api.post(COMPUTE, "/servers", {"server": body})["server"]["id"],
-        lambda: _marked(work, COMPUTE, "/servers/detail", mark),
+        lambda: marked(work, COMPUTE, "/servers/detail", mark),
     )
     work.ids[f"server/{mark.item}"] = made
-    _active(work, made, mark)
+    running(work, made, mark)
     return str(made)
 
 
-def _active(work: Work, server: str, mark: Mark) -> None:
+def running(work: Work, server: str, mark: Mark) -> None:
     def active() -> bool | None:
         found = work.api.get(COMPUTE, f"/servers/{server}")["server"]
         if found["status"] == "ERROR":
@@ -100,12 +100,12 @@ def _wake(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     except CloudError as error:
         if error.status != 409:  # it is on its way already, or goes somewhere else
             raise
-    _active(work, server, step.mark)
+    running(work, server, step.mark)
 
 
 @does("await", "server")
 def _await(work: Work, step: Step, _: Mapping[str, Any]) -> None:
-    _active(work, work.id(step.mark), step.mark)
+    running(work, work.id(step.mark), step.mark)
 
 
 @does("label", "server")
@@ -117,6 +117,7 @@ def _label(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 def _rename(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     service, path = _PLACES[step.mark.kind]
     new = Mark(step.mark.estate, step.mark.kind, given["to"])
+    work.ids[f"{new.kind}/{new.item}"] = given["id"]
     work.api.put(service, f"{path}/{given['id']}", {step.mark.kind: {"name": new.name}})
     work.api.post(service, f"{path}/{given['id']}/metadata", {"metadata": new.metadata}, again=True)
 
@@ -130,10 +131,10 @@ def _attach(work: Work, step: Step, given: Mapping[str, Any]) -> None:
         there = any(one.get("server_id") == server for one in found["attachments"])
         return True if found["status"] == "in-use" and there else None
 
-    def free() -> bool | None:
-        return True if attached() else _free(work, volume)
+    def ready() -> bool | None:
+        return True if attached() else free(work, volume)
 
-    work.until(free, f"volume {step.mark.item} being free")
+    work.until(ready, f"volume {step.mark.item} being free")
     if attached():
         return
     once(
@@ -148,7 +149,7 @@ def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     service, path = _PLACES[step.mark.kind]
     id_ = work.id(step.mark)
     if step.mark.kind == "volume":
-        work.until(lambda: _let_go(work, id_), f"volume {step.mark.item} being free")
+        work.until(lambda: let_go(work, id_), f"volume {step.mark.item} being free")
     work.api.delete(service, f"{path}/{id_}")
 
     def gone() -> bool | None:
@@ -165,7 +166,7 @@ def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     work.until(gone, f"the end of {step.mark}")
 
 
-def _let_go(work: Work, volume: str) -> bool | None:
+def let_go(work: Work, volume: str) -> bool | None:
     try:
         status = work.api.get(VOLUMES, f"/volumes/{volume}")["volume"]["status"]
     except CloudError as error:

@@ -16,7 +16,7 @@ T = TypeVar("T", bound=Thing)
 
 @dataclass(frozen=True)
 class CloudPlan:
-    """What a run would do. `ids` are of the things that the steps refer to ("network/private").
+    """What a run would do. `ids` are of the things that the steps refer to ("network/private"); `needed` is of the quota.
 
     `refusals`: nothing is begun. `obstacles`: what cannot be done, and the rest goes on; the run fails at its end. `notes` are
     only said: what is left over, what differs and is not for this run to change.
@@ -27,6 +27,7 @@ class CloudPlan:
     obstacles: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
+    needed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Draft:
     def plan(self) -> CloudPlan:
         if self.refusals:
             return CloudPlan(refusals=tuple(self.refusals), notes=tuple(self.notes))
-        return CloudPlan(tuple(self.steps), (), tuple(self.obstacles), tuple(self.notes), self.ids)
+        return CloudPlan(tuple(self.steps), (), tuple(self.obstacles), tuple(self.notes), self.ids, +self.needed)
 
 
 def _taken(mark: Mark, other: Thing) -> str:

@@ -29,3 +29,9 @@ def group_rules(group: str, flows: Iterable[Flow], there: Collection[str], admin
         else:
             rules |= {Rule("ingress", network.version, *ports, str(network)) for network in opening.networks}
     return frozenset(rules)
+
+
+def quarantine_rules(there: Collection[str], administrators: Collection[str]) -> frozenset[Rule]:
+    """For a machine that is shut off: the administrators come in by SSH, straight or through `web`. Nothing goes out."""
+    # A machine of a type that no flow leads to, and none passes through.
+    return group_rules("", (), there, administrators) - OUT

@@ -24,8 +24,8 @@ def plan_leftovers(draft: Draft, wanted: WantedCloud, purge: Collection[str]) ->
             continue
         if _holds_nothing(draft, thing):
             named.append(mark)
-        elif mark.kind in ("port", "group"):
-            continue  # in use by something that is named here itself
+        elif mark.kind in ("port", "group", "snapshot"):
+            continue  # in use by something that is named here itself; snapshots are taken by command and listed by one
         elif mark.kind == "server" and mark.item in wanted.ended:
             draft.notes.append(f"{mark} ended on {wanted.ended[mark.item]}: {_how(mark)}")
         else:

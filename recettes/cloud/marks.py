@@ -13,9 +13,11 @@ from dataclasses import dataclass
 ESTATE, ITEM, GROUPS = "recettes-estate", "recettes-item", "recettes-groups"
 # The vault's name of the host key that the machine was given; a rename leaves it.
 HOST_KEY = "recettes-host-key"
-# What a person asked for until asked otherwise; the plan leaves it so. Values of METADATA[KEPT].
+# What a person asked for until asked otherwise; the plan leaves it so. Words of METADATA[KEPT], with commas.
 KEPT = "recettes-kept"
 STOPPED, QUARANTINED = "stopped", "quarantined"
+# On a server: "198.51.100.9 2026-11-23T15:00+00:00", to whom its own firewall opens SSH until when. programs/ssh-window reads it.
+SSH_WINDOW = "recettes-ssh"
 _WORD = re.compile(r"recettes:([a-z0-9-]+)/([a-z-]+)/([a-z0-9-]+)")
 
 
@@ -42,6 +44,10 @@ class Mark:
     @property
     def metadata(self) -> dict[str, str]:
         return {ESTATE: self.estate, ITEM: self.item}
+
+
+def kept(metadata: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(metadata.get(KEPT, "").split(",")) - {""}
 
 
 def mark_in_description(text: str | None) -> Mark | None:

@@ -25,8 +25,8 @@ EVERYTHING = "everything"
 
 def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = ()) -> CloudPlan:
     """Exact: a run does just these steps. `purge` names what is to be deleted, as "volume:old"."""
-    if twice := _twice(state, wanted.estate):
-        return CloudPlan(refusals=tuple(twice))
+    if doubles := twice(state, wanted.estate):
+        return CloudPlan(refusals=tuple(doubles))
     if EVERYTHING in purge:
         draft = Draft(wanted.estate, state)
         deletions(draft, [thing.mark for thing in state.marked(wanted.estate) if thing.mark])
@@ -45,7 +45,7 @@ def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = 
     return draft.plan()
 
 
-def _twice(state: CloudState, estate: str) -> list[str]:
+def twice(state: CloudState, estate: str) -> list[str]:
     by_mark: defaultdict[Mark, list[str]] = defaultdict(list)
     for thing in state.marked(estate):
         if thing.mark:

@@ -6,20 +6,21 @@ from recettes.cloud import quota
 from recettes.cloud.actual import Flavor, Image, Port, Server, Volume
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
-from recettes.cloud.marks import GROUPS, HOST_KEY, KEPT, QUARANTINED, STOPPED
+from recettes.cloud.life.names import unfinished
+from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, STOPPED, kept
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import CloudMachine, CloudVolume, root_volume
 
 # What a server that was stopped in some way is asked for, to run again.
-_AWAKE = {"SHUTOFF": "start", "PAUSED": "unpause", "SUSPENDED": "resume"}
+AWAKE = {"SHUTOFF": "start", "PAUSED": "unpause", "SUSPENDED": "resume"}
 _UNDER_WAY = ("BUILD", "REBUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATING", "RESIZE", "REVERT_RESIZE")
 
 
 def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
     for machine in wanted.machines:
-        _plan_port(draft, machine)
+        plan_port(draft, machine)
     for machine in wanted.machines:
         _plan_server(draft, wanted, machine)
     for machine in wanted.machines:
@@ -39,12 +40,12 @@ def _port(draft: Draft, name: str) -> Port | None:
     return next((port for port in draft.state.ports if port.id == id_), None)
 
 
-def _plan_port(draft: Draft, machine: CloudMachine) -> None:
+def plan_port(draft: Draft, machine: CloudMachine) -> None:
     """A port of our own: it has the address and the security groups, whatever becomes of the server."""
     mark = draft.mark("port", machine.name)
     actual = draft.have(draft.state.ports, "port", machine.name)
     server = next((one for one in draft.state.servers if one.mark == draft.mark("server", machine.name)), None)
-    quarantined = server is not None and server.metadata.get(KEPT) == QUARANTINED
+    quarantined = server is not None and QUARANTINED in kept(server.metadata)
     names = (QUARANTINE,) if quarantined else machine.groups
     if draft.is_blocked(("network", PRIVATE), ("subnet", PRIVATE), *(("group", name) for name in names)):
         draft.blocked.add(mark)
@@ -89,7 +90,7 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
     volume = root_volume(machine.name)
     if on_volume:
         size = max(machine.root, image.least_disk)
-        if draft.have(draft.state.volumes, "volume", volume) is None:
+        if draft.have(draft.state.volumes, "volume", volume) is None and not _being_restored(draft, volume, machine.name):
             draft.step("create", draft.mark("volume", volume), wanted=f"{size} GB, from {image.name}", size=size, image=image.id)
             draft.needed[quota.VOLUMES] += 1
             draft.needed[quota.VOLUME_SIZE] += size
@@ -117,17 +118,17 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
 
 def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Server) -> None:
     mark = draft.mark("server", machine.name)
-    kept = actual.metadata.get(KEPT)
-    if kept:
-        draft.notes.append(f"server {machine.name} is {kept}, as it was asked for")
+    asked_for = kept(actual.metadata)
+    if asked_for:
+        draft.notes.append(f"server {machine.name} is {' and '.join(sorted(asked_for))}, as it was asked for")
     if actual.task == "deleting" or actual.status in ("DELETED", "SOFT_DELETED"):
         draft.obstacle(mark, f"server {machine.name} is being deleted; once it is gone, a run makes it anew")
         return
-    if actual.status in _AWAKE and kept != STOPPED:
-        draft.step(_AWAKE[actual.status], mark, wanted=f"it is {actual.status}")
+    if actual.status in AWAKE and STOPPED not in asked_for:
+        draft.step(AWAKE[actual.status], mark, wanted=f"it is {actual.status}")
     elif actual.status in _UNDER_WAY:
         draft.step("await", mark, wanted=f"it is {actual.status}")
-    elif actual.status not in ("ACTIVE", *_AWAKE):
+    elif actual.status not in ("ACTIVE", *AWAKE):
         said = f": {actual.fault}" if actual.fault else ""
         draft.obstacle(mark, f"server {machine.name} is in state {actual.status}{said}. It ran before, so it was not made anew")
         return
@@ -166,7 +167,7 @@ def _plan_floating_ip(draft: Draft, machine: str) -> None:
 def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     mark = draft.mark("volume", volume.name)
     actual = draft.have(draft.state.volumes, "volume", volume.name)
-    if mark in draft.blocked:
+    if mark in draft.blocked or (actual is None and _being_restored(draft, volume.name, volume.name)):
         return
     if actual is None:
         draft.step("create", mark, wanted=f"{volume.size} GB", size=volume.size, image="")
@@ -183,6 +184,16 @@ def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     if draft.is_blocked(("server", volume.machine)):
         return
     _plan_attachment(draft, volume, actual)
+
+
+def _being_restored(draft: Draft, volume: str, asked: str) -> bool:
+    """An empty one in its place would look like the loss of all that it holds."""
+    mark = draft.mark("volume", volume)
+    on_its_way = unfinished(draft.state.volumes, mark)
+    if on_its_way and on_its_way.mark:
+        label = on_its_way.mark.item.rpartition("-")[2]
+        draft.obstacle(mark, f"{mark} is being restored, and that was cut off: bin/cloud restore {asked} --from {label}")
+    return on_its_way is not None
 
 
 def _plan_attachment(draft: Draft, volume: CloudVolume, actual: Volume | None) -> None:

@@ -10,6 +10,7 @@ from recettes.cloud.actual import Rule, SecurityGroup
 from recettes.cloud.choosing import ChoiceError, choose_external, choose_network
 from recettes.cloud.draft import Draft
 from recettes.cloud.groups import OUT
+from recettes.cloud.marks import QUARANTINED, kept
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
 from recettes.estate import GROUPS
@@ -75,15 +76,22 @@ def _plan_router(draft: Draft) -> None:
 
 def plan_groups(draft: Draft, wanted: WantedCloud) -> None:
     """A security group for each machine type, with just the rules that the flows make; and none in the default group."""
-    for name in wanted.rules:
+    all_rules = dict(wanted.rules)
+    ours = [server for server in draft.state.servers if server.mark and server.mark.estate == draft.estate]
+    if any(QUARANTINED in kept(server.metadata) for server in ours):
+        all_rules[QUARANTINE] = wanted.quarantine
+    for name in all_rules:
         draft.have(draft.state.groups, "group", name)
-    for name in wanted.rules:
+    for name, rules in all_rules.items():
         if f"group/{name}" not in draft.ids:
-            draft.step("create", draft.mark("group", name), wanted=f"for machines of {name}", rules=_out())
+            first = sorted(OUT & rules)
+            draft.step(
+                "create", draft.mark("group", name), wanted=f"for machines of {name}", rules=[arguments(rule) for rule in first]
+            )
             draft.needed[quota.GROUPS] += 1
-            draft.needed[quota.RULES] += len(OUT)
+            draft.needed[quota.RULES] += len(first)
     groups = {group.id: group for group in draft.state.groups}
-    for name, rules in wanted.rules.items():
+    for name, rules in all_rules.items():
         _plan_rules(draft, name, groups.get(draft.ids.get(f"group/{name}", "")), rules, wanted.now)
     _plan_default(draft)
 
@@ -104,7 +112,7 @@ def _for_now(group: SecurityGroup, now: datetime) -> set[Rule]:
 def _plan_rules(draft: Draft, name: str, actual: SecurityGroup | None, wanted: frozenset[Rule], now: datetime) -> None:
     mark = draft.mark("group", name)
     names = _ours(draft)
-    is_there = {_named(rule, names): id_ for rule, id_ in actual.rules.items()} if actual else dict.fromkeys(OUT, "")
+    is_there = {_named(rule, names): id_ for rule, id_ in actual.rules.items()} if actual else dict.fromkeys(OUT & wanted, "")
     kept = _for_now(actual, now) if actual else set()
     for rule in sorted(is_there.keys() - wanted - {_named(rule, names) for rule in kept}):
         draft.step("close", mark, detail=str(rule), rule=is_there[rule])
@@ -114,7 +122,7 @@ def _plan_rules(draft: Draft, name: str, actual: SecurityGroup | None, wanted: f
             continue
         needs = (draft.making("group", name), draft.making("group", rule.remote) if remote else "")
         to = {"remote_group": reference("group", rule.remote)} if remote else {"remote_prefix": rule.remote}
-        draft.step("open", mark, *needs, detail=str(rule), **_arguments(rule), **to)
+        draft.step("open", mark, *needs, detail=str(rule), **arguments(rule), **to)
         draft.needed[quota.RULES] += 1
 
 
@@ -128,7 +136,7 @@ def _named(rule: Rule, names: dict[str, str]) -> Rule:
     return Rule(rule.direction, rule.version, rule.protocol, rule.first, rule.last, names.get(rule.remote, rule.remote))
 
 
-def _arguments(rule: Rule) -> dict[str, Any]:
+def arguments(rule: Rule) -> dict[str, Any]:
     return {
         "direction": rule.direction,
         "version": rule.version,
@@ -136,10 +144,6 @@ def _arguments(rule: Rule) -> dict[str, Any]:
         "first": rule.first,
         "last": rule.last,
     }
-
-
-def _out() -> list[dict[str, Any]]:
-    return [_arguments(rule) for rule in sorted(OUT)]
 
 
 def _plan_default(draft: Draft) -> None:

@@ -76,6 +76,7 @@ def _image(one: Entry) -> Image:
         architecture=str(one.get("architecture") or one.get("hw_architecture") or ""),
         least_disk=max(int(one.get("min_disk") or 0), -(-int(one.get("virtual_size") or 0) // 2**30)),
         snapshot=one.get("image_type") == "snapshot" or bool(one.get("base_image_ref")),
+        mark=mark_in_metadata("image", one),
     )
 
 

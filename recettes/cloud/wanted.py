@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from recettes.cloud.actual import Rule
-from recettes.cloud.groups import group_rules
+from recettes.cloud.groups import group_rules, quarantine_rules
 from recettes.declarations.cloud import (
     CloudEstate,
     CloudImage,
@@ -25,7 +25,8 @@ class WantedCloud:
     """All that the estate wants.
 
     `rules` are by security group, one for each machine type; their `remote` may be another group. `network` None: the private
-    network `private` is ours to make. `ended` are machines whose day has passed.
+    network `private` is ours to make. `ended` are machines whose day has passed. `quarantine` is all that comes in to, or goes
+    out of, a machine that is shut off.
     """
 
     estate: str
@@ -39,6 +40,7 @@ class WantedCloud:
     external: str | None
     ended: Mapping[str, date]
     now: datetime
+    quarantine: frozenset[Rule] = frozenset()
 
     def machine(self, name: str) -> CloudMachine:
         return next(machine for machine in self.machines if machine.name == name)
@@ -65,4 +67,5 @@ def wanted_cloud(lab: Lab, estate: CloudEstate, now: datetime) -> WantedCloud:
         external=cloud.external,
         ended={one.name: one.until for one in machines if one.until is not None and one not in current},
         now=now,
+        quarantine=quarantine_rules(groups, lab.administrator_networks),
     )

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from recettes.cloud.api import Api, CloudError
@@ -23,11 +24,12 @@ _PAUSE = 1.0  # seconds after a doubtful answer: what was asked for may still be
 
 @dataclass
 class Work:
-    """`ids` by "KIND/ITEM" grow while things are made. `user_data` by machine hold secrets."""
+    """`ids` by "KIND/ITEM" grow while things are made. `user_data` by machine hold secrets. `folder` is the estate's."""
 
     api: Api
     ids: dict[str, str]
     user_data: Mapping[str, str] = field(repr=False, default_factory=dict)
+    folder: Path = Path()
     patience: float = field(default_factory=lambda: float(os.environ.get(PATIENCE, _SECONDS)))
 
     def resolved(self, value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from recettes.declarations.base import Declaration, Hostname, Name, written_as, wrong
+from recettes.declarations.cloud_request import CloudRequest
 from recettes.estate import STAND_IN
 
 # What a cloud calls its things; none of ours, so nearly anything.
@@ -123,6 +124,7 @@ class Cloud(Declaration):
     network: CloudName | None = None
     external: CloudName | None = None
     estates: tuple[CloudEstate, ...] = (CloudEstate(name="production"),)
+    request: CloudRequest = CloudRequest()
 
 
 def check_cloud(
@@ -149,6 +151,8 @@ def check_cloud(
             wrong(volume, "machine", f"there is no machine {volume.machine!r}; there are {', '.join(sorted(names))}")
         if volume.project is not None and volume.project not in projects:
             wrong(volume, "project", f"there is no project {volume.project!r}")
+    for name in cloud.request.holds.keys() - {volume.name for volume in cloud.volumes}:
+        wrong(cloud.request, "holds", f"there is no volume {name!r}")
     _check_names([*cloud.machines, *cloud.volumes])
     _check_estates(cloud, names)
 

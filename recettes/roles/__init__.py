@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from recettes.acme import Acme, acme_blueprint
+from recettes.base.window import window
 from recettes.blueprint import Blueprint, together
 from recettes.certificates import Certificate, Given, certificate_files
 from recettes.declarations.sites import GivenCertificate, Site
@@ -69,7 +70,8 @@ def _base(lab: LabView, name: str) -> Blueprint:
         relay_password=password.reveal().encode() if password else None,
     )
     firewall = firewall_files()
-    return together([common, Blueprint(files=firewall, units={UNIT: Unit(definition=tuple(firewall))}), dumps_kept(lab, name)])
+    parts = [common, Blueprint(files=firewall, units={UNIT: Unit(definition=tuple(firewall))}), dumps_kept(lab, name)]
+    return together([*parts, window()] if _has_windows(lab, name) else parts)
 
 
 def _web(lab: LabView) -> Blueprint:
@@ -130,7 +132,13 @@ def rules_of(lab: LabView, name: str) -> Rules:
         administrators=lab.wishes.lab.administrator_networks,
         ssh_port=lab.machine(name).port,
         muted=[BASEX_USER] if "xmldb" in lab.machine(name).groups else [],
+        windows=_has_windows(lab, name),
     )
+
+
+def _has_windows(lab: LabView, name: str) -> bool:
+    """Whether bin/cloud may open SSH to one address for a while: of a cloud's machine that one comes to from outside."""
+    return lab.cloud is not None and "web" in lab.machine(name).groups
 
 
 def sshd_config_of(lab: LabView, name: str) -> str:

@@ -28,7 +28,7 @@ from recettes.containers.image import ENTRYPOINT
 from recettes.containers.machine import whole_system
 from tests.cloud.control.cloud_image import IMAGE_PROPERTY, SEED
 from tests.cloud.control.drivers import engine
-from tests.cloud.control.drivers.plugs import INSIDE, PLUG, Plugs
+from tests.cloud.control.drivers.plugs import INSIDE, PLUG, Plugs, file_systems_grow
 from tests.cloud.control.drivers.servers import Servers
 
 _STOP_SECONDS = 30
@@ -142,6 +142,8 @@ class Machines(Servers):
             builder._write_md_files(str(drive))
         client = engine.client()
         settings = whole_system()
+        if file_systems_grow():
+            settings["cap_add"] = [*settings["cap_add"], "SYS_RESOURCE"]
         settings["volumes"] = {
             **settings["volumes"],
             str(drive): {"bind": SEED, "mode": "ro"},

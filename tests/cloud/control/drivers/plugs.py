@@ -10,6 +10,13 @@ from pathlib import Path
 INSIDE = "/var/lib/hypervisor"  # where the server's folder `plugs` is seen from within
 PLUG = f"{INSIDE}/plug"
 _BY_ID = "/dev/disk/by-id"
+_SYS_RESOURCE = 24  # linux/capability.h
+
+
+def file_systems_grow() -> bool:
+    """Whether this computer lets anybody resize an ext4 that is mounted: a container in which this runs may not."""
+    bounding = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd:"))
+    return bool(int(bounding.split()[1], 16) >> _SYS_RESOURCE & 1)
 
 
 class Plugs:

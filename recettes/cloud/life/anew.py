@@ -1,0 +1,228 @@
+"""A volume, or a whole machine, as it was in a snapshot; and a machine made anew on its kept data volumes.
+
+What is replaced is kept, under another name, until it is purged by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from recettes.cloud import quota
+from recettes.cloud.actual import CloudState, Server, Snapshot, Volume, found
+from recettes.cloud.choosing import ChoiceError, choose_image
+from recettes.cloud.life import names
+from recettes.cloud.life.asked import Asked, LifeDraft
+from recettes.cloud.life.power import RUNNING
+from recettes.cloud.life.sizes import apart, together
+from recettes.cloud.life.snapshots import image_taken, taken
+from recettes.cloud.marks import QUARANTINED, Mark, kept
+from recettes.cloud.plan import plan_cloud
+from recettes.cloud.steps import Step, reference
+from recettes.cloud.wanted import WantedCloud
+from recettes.declarations.cloud import root_volume
+
+
+def plan_restore(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
+    """`name` is a machine, with all that its snapshot has, or one data volume. Options: `label` (the newest), `now`."""
+    machines = {one.name: one for one in wanted.machines}
+    roots = {root_volume(name) for name in machines}
+    if asked.name in machines:
+        items = [one.name for one in wanted.volumes if one.machine == asked.name] + [root_volume(asked.name), asked.name]
+        machine = asked.name
+    elif asked.name in roots:
+        draft.refusals.append(f"{asked.name} holds a system: restore its machine, {asked.name.removesuffix('-root')}")
+        return
+    else:
+        items = [asked.name]
+        machine = next((one.machine for one in wanted.volumes if one.name == asked.name), "")
+    if not machine:
+        draft.refusals.append(f"there is no machine or volume {asked.name} declared; {', '.join(sorted(machines))} are machines")
+        return
+    there = [one for one in taken(draft.state, draft.estate) if one.item in items]
+    label = asked.options.get("label") or max((one.label for one in there), default="")
+    chosen = {one.item: one for one in there if one.label == label}
+    if not chosen:
+        labels = ", ".join(sorted({one.label for one in there})) or "none"
+        draft.refusals.append(f"there is no snapshot {label or 'of'} {asked.name}; there is {labels}")
+        return
+    if bad := [f"{item} is {one.status}" for item, one in chosen.items() if one.status != "available"]:
+        draft.refusals.append(f"snapshot {label}: {', '.join(bad)}")
+        return
+    snapshots = {
+        item: snapshot
+        for item in chosen
+        if (snapshot := found(draft.state.snapshots, draft.mark("snapshot", names.snapshot(item, label))))
+    }
+    _Exchange(draft, wanted, machine, label, asked.options["now"]).restore(snapshots)
+
+
+def plan_rebuild(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
+    """The system is made anew from the image; data volumes, address and name stay. Option: `now`."""
+    if asked.name not in {one.name for one in wanted.machines}:
+        draft.refusals.append(f"machine {asked.name} is not declared")
+        return
+    _Exchange(draft, wanted, asked.name, "", asked.options["now"]).rebuild()
+
+
+class _Exchange:
+    """Volumes of one machine, and perhaps its server, for others."""
+
+    def __init__(self, draft: LifeDraft, wanted: WantedCloud, machine: str, label: str, now: str) -> None:
+        self.draft, self.wanted, self.machine, self.label, self.now = draft, wanted, machine, label, now
+        self.server = found(draft.state.servers, draft.mark("server", machine))
+        if self.server:
+            draft.ids[f"server/{machine}"] = self.server.id
+
+    def restore(self, snapshots: Mapping[str, Snapshot]) -> None:
+        draft, root = self.draft, root_volume(self.machine)
+        if not self._may(system=root in snapshots):
+            return
+        made = [self._made(item, snapshot) for item, snapshot in snapshots.items()]
+        disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.machine, self.label)))
+        if root in snapshots:
+            gone = self._server_gone(*made)
+            self._renewed({item: self._exchanged(item, *made, *gone) for item in snapshots})
+            return
+        if disk is not None:
+            made.append(self._from_image(disk.id, f"as of {self.label}", *made))
+        if not snapshots:
+            return
+        old = {item: one for item in snapshots if (one := found(draft.state.volumes, draft.mark("volume", item)))}
+        if self.server is None:
+            draft.refusals.append(f"machine {self.machine} is not there: a run of deploys/cloud.py makes it first")
+            return
+        draft.ids |= {f"volume/{item}": volume.id for item, volume in old.items()}
+        free = apart(draft, self.server, old, *made)
+        exchanged = [self._exchanged(item, *made, *free) for item in snapshots]
+        together(draft, self.server, snapshots, *exchanged)
+
+    def rebuild(self) -> None:
+        draft, root = self.draft, root_volume(self.machine)
+        if not self._may(system=True):
+            return
+        volume = found(draft.state.volumes, draft.mark("volume", root))
+        if self.server is not None and volume is None:
+            try:
+                image = choose_image(draft.state.images, self.wanted.image)
+            except ChoiceError as error:
+                draft.refusals.append(str(error))
+                return
+            self._from_image(image.id, f"from {image.name}")
+            return
+        gone = self._server_gone()
+        aside = (self._aside(root, volume, *gone),) if volume else gone
+        self._renewed({root: aside[0]} if aside else {}, new_system=True)
+
+    def _may(self, *, system: bool) -> bool:
+        if self.server is None:
+            return True
+        if system and QUARANTINED in kept(self.server.metadata):
+            self.draft.refusals.append(
+                f"{self.machine} is in quarantine and its successor would not be: first bin/cloud quarantine {self.machine} --end"
+            )
+            return False
+        good = (RUNNING, "SHUTOFF", "ERROR") if system else (RUNNING, "SHUTOFF")
+        if self.server.status not in good:
+            self.draft.refusals.append(f"server {self.machine} is in state {self.server.status}; it can be {' or '.join(good)}")
+            return False
+        return self.draft.steady(self.server)
+
+    def _made(self, item: str, snapshot: Snapshot) -> str:
+        """The volume from the snapshot, under a name of its own at first; there already, where a restore was cut off."""
+        draft = self.draft
+        mark = draft.mark("volume", names.on_its_way(item, self.label))
+        if (begun := found(draft.state.volumes, mark)) is not None:
+            draft.ids[f"volume/{mark.item}"] = begun.id
+            if begun.status not in ("creating", "available"):
+                draft.refusals.append(
+                    f"{mark}, of an earlier try, is in state {begun.status}: bin/cloud purge volume:{mark.item}"
+                )
+            return draft.step("await", mark, wanted="it is made already") if begun.status == "creating" else ""
+        draft.needed[quota.VOLUMES] += 1
+        draft.needed[quota.VOLUME_SIZE] += snapshot.size
+        return draft.step(
+            "restore", mark, wanted=f"{snapshot.size} GB, from its snapshot", size=snapshot.size, snapshot=snapshot.id
+        )
+
+    def _exchanged(self, item: str, *before: str) -> str:
+        """The old one gives the name away, then the new one takes it. In between there is none, see names.unfinished."""
+        draft = self.draft
+        old = found(draft.state.volumes, draft.mark("volume", item))
+        if old is not None:
+            before = (*before, self._aside(item, old, *before))
+        new = names.on_its_way(item, self.label)
+        return draft.step("rename", draft.mark("volume", new), *before, detail=f"to {item}", id=reference("volume", new), to=item)
+
+    def _aside(self, item: str, volume: Volume, *before: str) -> str:
+        to = names.aside(item, self.now)
+        return self.draft.step(
+            "rename", self.draft.mark("volume", item), *before, wanted="kept", detail=f"to {to}", id=volume.id, to=to
+        )
+
+    def _from_image(self, image: str, shown: str, *before: str) -> str:
+        """Of a machine whose system lies on its flavour's own disk: what is on it is lost."""
+        mark = self.draft.mark("server", self.machine)
+        return self.draft.step("rebuild", mark, *before, wanted=f"its own disk {shown}; what is on it now is lost", image=image)
+
+    def _server_gone(self, *before: str) -> tuple[str, ...]:
+        """The server goes; its volumes and its port, which has the address, do not."""
+        if self.server is None:
+            return ()
+        mark = self.draft.mark("server", self.machine)
+        return (self.draft.step("delete", mark, *before, wanted="its volumes and its address are kept"),)
+
+    def _renewed(self, last: Mapping[str, str], *, new_system: bool = False) -> None:
+        """The rest is what any run would do, of the cloud as it will be by then. `last` are keys by volume."""
+        draft = self.draft
+        after = _without(draft.state, self.server, [draft.mark("volume", item) for item in last], new_system=new_system)
+        rest = plan_cloud(after, self.wanted)
+        draft.refusals += rest.refusals
+        draft.obstacles += rest.obstacles
+        steps = {step.key: step for step in rest.steps}
+        ours = [step for step in rest.steps if self._is_ours(step)]
+        keys = {step.key for step in ours}
+        while more := {need for key in keys for need in steps[key].needs if need in steps} - keys:
+            keys |= more
+        needs = tuple(last.values())
+        draft.steps += [replace(step, needs=(*step.needs, *needs)) for step in rest.steps if step.key in keys]
+        for name, id_ in rest.ids.items():
+            draft.ids.setdefault(name, id_)
+        _count(draft, steps, keys, self.server is not None)
+
+    def _is_ours(self, step: Step) -> bool:
+        volumes = {root_volume(self.machine), *(one.name for one in self.wanted.volumes if one.machine == self.machine)}
+        if step.mark.kind == "volume":
+            return step.mark.item in volumes and step.action in ("create", "attach")
+        return step.mark.item == self.machine and step.mark.kind in ("server", "port", "floating-ip")
+
+
+def _without(state: CloudState, server: Server | None, exchanged: Collection[Mark], *, new_system: bool) -> CloudState:
+    """The cloud once the server is gone and the volumes are exchanged. The new ones have no id yet; one of a new system is not
+    there at all."""
+    gone = server.id if server else "-"
+    volumes = [
+        replace(volume, servers=(), status="available") if gone in volume.servers else volume
+        for volume in state.volumes
+        if volume.mark not in exchanged and names.becomes(volume.mark) not in exchanged
+    ]
+    if not new_system:
+        volumes += [Volume("", mark.name, mark, status="available") for mark in exchanged]
+    return replace(
+        state,
+        servers=tuple(one for one in state.servers if one.id != gone),
+        ports=tuple(replace(one, device="") if one.device == gone else one for one in state.ports),
+        volumes=tuple(volumes),
+        quota={},  # counted by _count: what goes makes room
+    )
+
+
+def _count(draft: LifeDraft, steps: Mapping[str, Step], keys: set[str], replaced: bool) -> None:
+    """Of the quota, what the new system's volume needs; a server takes the place of the one that went."""
+    for key in keys:
+        step = steps[key]
+        if step.mark.kind == "volume" and step.action == "create":
+            draft.needed[quota.VOLUMES] += 1
+            draft.needed[quota.VOLUME_SIZE] += int(step.arguments["size"])
+        elif step.mark.kind == "server" and not replaced:
+            draft.needed[quota.SERVERS] += 1

@@ -1,0 +1,124 @@
+"""Snapshots of a machine: its system and its data volumes, of one moment, under one label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from recettes.cloud import quota
+from recettes.cloud.actual import CloudState, Image, Server, Volume
+from recettes.cloud.life import names
+from recettes.cloud.life.asked import Asked, LifeDraft
+from recettes.cloud.life.power import RUNNING
+from recettes.cloud.life.quiet import units_of
+from recettes.cloud.marks import GROUPS, Mark
+from recettes.cloud.wanted import WantedCloud
+from recettes.declarations.cloud import root_volume
+
+STILL, STOPPED = "still", "stopped"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Of one volume; or, with a server's name, of a system on its flavour's own disk."""
+
+    item: str
+    label: str
+    size: int
+    status: str
+    image: bool = False
+
+    @property
+    def moment(self) -> datetime:
+        return names.moment(self.label)
+
+
+def taken(state: CloudState, estate: str) -> list[Taken]:
+    """All snapshots of the estate, the oldest first."""
+    found = []
+    for snapshot in state.snapshots:
+        if snapshot.mark and snapshot.mark.estate == estate and (parts := names.of_snapshot(snapshot.mark.item)):
+            found.append(Taken(*parts, snapshot.size, snapshot.status))
+    for image in state.images:
+        if image.mark and image.mark.estate == estate and (parts := names.of_snapshot(image.mark.item)):
+            found.append(Taken(*parts, image.least_disk, "available", image=True))
+    return sorted(found, key=lambda one: (one.label, one.item))
+
+
+def image_taken(images: Iterable[Image], mark: Mark) -> Image | None:
+    return next((image for image in images if image.mark == mark), None)
+
+
+def attached(draft: LifeDraft, server: Server) -> dict[str, Volume]:
+    """The estate's volumes that the server has, by name."""
+    return {
+        volume.mark.item: volume
+        for volume in draft.state.volumes
+        if volume.mark and volume.mark.estate == draft.estate and server.id in volume.servers
+    }
+
+
+def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
+    """One step takes all, so that all are of one moment. Options: `label`, and `stopped` to stop the machine meanwhile."""
+    server = draft.server(asked.name)
+    if server is None or not draft.steady(server):
+        return
+    if server.status not in (RUNNING, "SHUTOFF"):
+        draft.refusals.append(f"server {asked.name} is in state {server.status}; one that runs or is stopped can be taken")
+        return
+    label = asked.options["label"]
+    volumes = attached(draft, server)
+    if bad := [f"{item} is {one.status}" for item, one in volumes.items() if one.status != "in-use"]:
+        draft.refusals.append(f"of server {asked.name}, volume {', '.join(bad)}: nothing can be taken of it")
+        return
+    if all(Mark(draft.estate, "snapshot", names.snapshot(item, label)) in _marks(draft) for item in volumes) and volumes:
+        return
+    flavor = next((one for one in draft.state.flavors if server.flavor in (one.id, one.name)), None)
+    own_disk = flavor is not None and flavor.disk > 0 and root_volume(asked.name) not in volumes
+    draft.needed[quota.SNAPSHOTS] += len(volumes)
+    draft.needed[quota.VOLUME_SIZE] += sum(volume.size for volume in volumes.values())
+    mounts = sorted(one.mount for one in wanted.volumes if one.name in volumes)
+    units = units_of(server.metadata.get(GROUPS, "").split(","))
+    how = _how(server, units, mounts, stopped=STOPPED in asked.options)
+    shown = ", ".join([*sorted(volumes), *(["its own disk"] if own_disk else [])])
+    draft.step(
+        "snapshot",
+        draft.mark("server", asked.name),
+        wanted=f"{shown}; {how}",
+        detail=label,
+        label=label,
+        volumes={item: volume.id for item, volume in sorted(volumes.items())},
+        disk=own_disk,
+        running=server.status == RUNNING,
+        stopped=STOPPED in asked.options,
+        units=units,
+        mounts=mounts,
+    )
+
+
+def plan_drop(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
+    """All of one label is deleted: of a machine, or of one volume. Option: `label`."""
+    label = asked.options["label"]
+    items = {one.name for one in wanted.volumes if one.machine == asked.name} | {asked.name, root_volume(asked.name)}
+    for one in taken(draft.state, draft.estate):
+        if one.label == label and one.item in items:
+            mark = draft.mark("image" if one.image else "snapshot", names.snapshot(one.item, label))
+            things = draft.state.images if one.image else draft.state.snapshots
+            draft.ids[f"{mark.kind}/{mark.item}"] = next(thing.id for thing in things if thing.mark == mark)
+            draft.step("delete", mark, wanted=f"{one.size} GB")
+    if not draft.steps:
+        draft.refusals.append(f"there is no snapshot {label} of {asked.name}; bin/cloud snapshots lists them")
+
+
+def _marks(draft: LifeDraft) -> set[Mark | None]:
+    return {snapshot.mark for snapshot in draft.state.snapshots}
+
+
+def _how(server: Server, units: Iterable[str], mounts: Iterable[str], *, stopped: bool) -> str:
+    if server.status != RUNNING:
+        return "it is stopped already"
+    if stopped:
+        return "it is stopped meanwhile"
+    still = [*(f"{unit} stopped" for unit in units), *(f"{mount} standing still" for mount in mounts)]
+    return f"meanwhile {', '.join(still) or 'nothing is stopped: it has no data volume'}"

@@ -1,0 +1,54 @@
+"""bin/cloud as it is typed, in a lab of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+
+from tests.cloud.lab import CloudLab
+from tests.harness import ROOT
+
+# What machines are reached by, where none runs: it writes down what they were told.
+SSH = """#!/bin/sh
+for word; do machine=$last last=$word; done
+{ echo "-- $machine"; cat; } >>"$SSH_TOLD"
+exit "$(cat "$SSH_STATUS")"
+"""
+
+
+class Typed(CloudLab):
+    """A lab in a project, its commands, and somebody at the keyboard."""
+
+    def cloud(self, *words: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
+        """With somebody at the keyboard where `typed` is given."""
+        told = self.scratch / "bin"
+        environment = {
+            **self.variables(self.scratch / "record-unused"),
+            "PATH": f"{told}:{os.environ['PATH']}",
+            "SSH_TOLD": str(told / "told"),
+            "SSH_STATUS": str(told / "status"),
+        }
+        keyboard, terminal = pty.openpty()
+        if typed is not None:
+            os.write(keyboard, f"{typed}\n".encode())
+        try:
+            return subprocess.run(
+                [ROOT / ".venv/bin/python", "-m", "recettes.cloud_cli", *words], cwd=ROOT, env=environment, capture_output=True,
+                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=300, check=False,
+            )  # fmt: skip
+        finally:
+            os.close(keyboard)
+            os.close(terminal)
+
+    def stand_in_for_ssh(self, status: int = 0) -> None:
+        folder = self.scratch / "bin"
+        folder.mkdir(exist_ok=True)
+        (folder / "ssh").write_text(SSH)
+        (folder / "ssh").chmod(0o755)
+        (folder / "status").write_text(str(status))
+        (folder / "told").write_text("")
+
+    @property
+    def told(self) -> str:
+        return (self.scratch / "bin" / "told").read_text()

@@ -1,0 +1,302 @@
+"""What is done to machines and volumes that are there, as plans."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recettes.cloud import quota
+from recettes.cloud.actual import Allowance, CloudState, Image, Rule, Snapshot, Volume
+from recettes.cloud.draft import CloudPlan
+from recettes.cloud.life.asked import Asked
+from recettes.cloud.life.plan import plan_life
+from recettes.cloud.life.sizes import GROW
+from recettes.cloud.marks import KEPT, SSH_WINDOW, Mark
+from recettes.cloud.plan import plan_cloud
+from recettes.cloud.wanted import WantedCloud
+from recettes.declarations.cloud import Needs
+from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
+
+LABEL, LATER = "20260504t110000z", "20260504t120000z"
+UNTIL = "2026-05-04T14:00+00:00"
+
+
+def asked(state: CloudState, command: str, name: str = "", want: WantedCloud = WANTED, **options: str) -> CloudPlan:
+    return plan_life(state, want, Asked(**json.loads(Asked(command, name, options).to_json())))
+
+
+def with_server(state: CloudState, name: str, **changes: Any) -> CloudState:
+    return replace(state, servers=tuple(replace(s, **changes) if s.mark == mark("server", name) else s for s in state.servers))
+
+
+def labelled(state: CloudState, name: str, kept: str) -> CloudState:
+    server = next(s for s in state.servers if s.mark == mark("server", name))
+    return with_server(state, name, metadata={**server.metadata, KEPT: kept})
+
+
+def in_order(plan: CloudPlan) -> list[str]:
+    """Each step needs only what is before it, or it would never begin; and is done to what is there, or was made by then."""
+    keys = done(plan)
+    known = set(plan.ids)
+    for step in plan.steps:
+        assert set(step.needs) - {""} <= set(keys[: keys.index(step.key)]), step
+        named = {f"{step.mark.kind}/{step.mark.item}"} if step.action not in ("create", "restore", "rename") else set()
+        named |= {value[1:] for value in step.arguments.values() if isinstance(value, str) and value.startswith("@")}
+        assert named <= known, step
+        known.add(f"{step.mark.kind}/{step.arguments.get('to', step.mark.item)}")
+    return keys
+
+
+def test_a_stopped_machine_stays_stopped_until_it_is_started_by_command() -> None:
+    state = converged()
+    assert in_order(asked(state, "stop", "web")) == ["label server web", "stop server web"]
+    stopped = with_server(labelled(state, "web", "stopped"), "web", status="SHUTOFF")
+    assert done(asked(stopped, "stop", "web")) == []
+    assert done(plan_cloud(stopped, WANTED)) == []
+    assert in_order(asked(stopped, "start", "web")) == ["label server web", "start server web"]
+    assert asked(stopped, "start", "web").steps[0].arguments["metadata"] == {KEPT: ""}
+    assert "bin/cloud start web" in asked(stopped, "reboot", "web").refusals[0]
+    assert done(asked(state, "reboot", "web", hard="1")) == ["reboot server web"]
+
+
+def test_a_machine_that_is_not_there_or_is_busy_is_named_and_nothing_is_begun() -> None:
+    plan = asked(converged(), "stop", "wbe")
+    assert plan.refusals == ("estate production has no server wbe in the cloud; it has web, xmldb",)
+    assert plan.steps == ()
+    busy = with_server(converged(), "web", task="rebuilding")
+    assert "is busy: rebuilding" in asked(busy, "stop", "web").refusals[0]
+
+
+def test_quarantine_outlives_a_stop_and_a_start() -> None:
+    state = labelled(converged(), "web", "quarantined")
+    plan = asked(state, "stop", "web")
+    assert plan.steps[0].arguments["metadata"] == {KEPT: "quarantined,stopped"}
+    both = with_server(labelled(state, "web", "quarantined,stopped"), "web", status="SHUTOFF")
+    assert asked(both, "start", "web").steps[0].arguments["metadata"] == {KEPT: "quarantined"}
+    assert "start server web" not in done(plan_cloud(both, WANTED))
+    assert "change port web" in done(plan_cloud(both, WANTED))
+
+
+def test_a_machine_gets_the_flavour_that_is_declared() -> None:
+    bigger = wanted(lab(WEB.model_copy(update={"flavour": Needs(vcpus=8, memory=30)}), XMLDB))
+    state = replace(converged(), quota={quota.VCPUS: Allowance(10, 6)})
+    assert asked(state, "resize", "web", bigger).refusals == ("needs 6 vCPU, 4 left of 10",)
+    plan = asked(converged(), "resize", "web", bigger)
+    assert done(plan) == ["resize server web"]
+    assert plan.steps[0].wanted == "p2 to p8"
+    assert done(asked(converged(), "resize", "web")) == []
+    half = with_server(converged(), "web", status="VERIFY_RESIZE", flavor="f3")
+    assert done(asked(half, "resize", "web", bigger)) == ["confirm server web"]
+    other = wanted(lab(WEB.model_copy(update={"flavour": "c4"}), XMLDB))
+    assert "bin/cloud rebuild web" in asked(converged(), "resize", "web", other).refusals[0]
+
+
+def test_a_volume_gets_the_size_that_is_declared_and_then_its_file_system() -> None:
+    larger = wanted(lab(volumes=(TEXTS.model_copy(update={"size": 150}),)))
+    plan = asked(converged(), "extend", "texts", larger)
+    assert in_order(plan) == ["extend volume texts", "grow volume texts"]
+    assert plan.steps[0].arguments == {"size": 150, "online": True}
+    assert plan.steps[1].wanted == "the file system at xmldb:/srv/texts"
+    assert in_order(asked(converged(), "extend", "texts", larger, stopped="1")) == [
+        "stop server xmldb",
+        "detach volume texts",
+        "extend volume texts",
+        "attach volume texts",
+        "start server xmldb",
+        "grow volume texts",
+    ]
+    tight = replace(converged(), quota={quota.VOLUME_SIZE: Allowance(130, 120)})
+    assert asked(tight, "extend", "texts", larger).refusals == ("needs 50 GB of volumes, 10 left of 130",)
+    smaller = wanted(lab(volumes=(TEXTS.model_copy(update={"size": 50}),)))
+    assert "no volume is made smaller" in asked(converged(), "extend", "texts", smaller).refusals[0]
+
+
+def test_a_file_system_that_did_not_grow_is_not_forgotten() -> None:
+    state = converged()
+    root, texts = state.volumes
+    cut_off = replace(state, volumes=(root, replace(texts, metadata={GROW: "1"})))
+    assert done(asked(cut_off, "extend", "texts")) == ["grow volume texts"]
+    assert done(asked(state, "extend", "texts")) == []
+
+
+def test_a_snapshot_takes_all_volumes_of_a_machine_while_what_writes_stands_still() -> None:
+    plan = asked(converged(), "snapshot", "xmldb", label=LABEL)
+    (step,) = plan.steps
+    assert step.key == f"snapshot server xmldb {LABEL}"
+    assert step.arguments["volumes"] == {"texts": "t"}
+    assert step.arguments["disk"] is True  # its flavour has one
+    assert step.arguments["units"] == ("basex.service",)
+    assert "basex.service stopped, /srv/texts standing still" in step.wanted
+    full = replace(converged(), quota={quota.SNAPSHOTS: Allowance(10, 10)})
+    assert asked(full, "snapshot", "xmldb", label=LABEL).refusals == ("needs 1 volume snapshots, 0 left of 10",)
+
+
+def taken_of(*items: str) -> CloudState:
+    state = converged()
+    ids = {volume.mark.item: volume.id for volume in state.volumes if volume.mark}
+    snapshots = tuple(
+        Snapshot(f"s-{item}", "", mark("snapshot", f"{item}-{LABEL}"), ids[item], 20, "available") for item in items
+    )
+    return replace(state, snapshots=snapshots)
+
+
+def test_a_snapshot_is_no_left_over() -> None:
+    assert plan_cloud(taken_of("texts"), WANTED).notes == ()
+
+
+def test_a_restored_volume_takes_the_place_of_the_old_one_which_is_kept() -> None:
+    plan = asked(taken_of("texts"), "restore", "texts", now=LATER)
+    assert in_order(plan) == [
+        f"restore volume texts-from-{LABEL}",
+        "stop server xmldb",
+        "detach volume texts",
+        f"rename volume texts to texts-until-{LATER}",
+        f"rename volume texts-from-{LABEL} to texts",
+        "attach volume texts",
+        "start server xmldb",
+    ]
+    assert (
+        "there is no snapshot 20200101t000000z texts; there is " + LABEL
+        in asked(taken_of("texts"), "restore", "texts", now=LATER, label="20200101t000000z").refusals[0]
+    )
+
+
+def test_a_restore_that_was_cut_off_goes_on_and_no_empty_volume_is_made_meanwhile() -> None:
+    state = taken_of("texts")
+    root, texts = state.volumes
+    aside = replace(texts, name="aside", mark=mark("volume", f"texts-until-{LATER}"), status="available", servers=())
+    made = Volume("new", "", mark("volume", f"texts-from-{LABEL}"), 20, "available")
+    between = with_server(replace(state, volumes=(root, aside, made)), "xmldb", status="SHUTOFF")
+    plan = plan_cloud(between, WANTED)
+    assert not [key for key in done(plan) if "volume texts" in key]
+    assert f"bin/cloud restore texts --from {LABEL}" in plan.obstacles[0]
+    assert in_order(asked(between, "restore", "texts", label=LABEL, now=LATER)) == [
+        f"rename volume texts-from-{LABEL} to texts",
+        "attach volume texts",
+        "start server xmldb",
+    ]
+
+
+def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_its_volumes() -> None:
+    plan = asked(taken_of("web-root"), "restore", "web", now=LATER)
+    assert in_order(plan) == [
+        f"restore volume web-root-from-{LABEL}",
+        "delete server web",
+        f"rename volume web-root to web-root-until-{LATER}",
+        f"rename volume web-root-from-{LABEL} to web-root",
+        "create server web",
+    ]
+    created = plan.steps[-1].arguments
+    assert (created["volume"], created["port"], plan.ids["port/web"]) == ("@volume/web-root", "@port/web", "pw")
+    assert plan.ids["server/web"] == "vw"
+
+
+def test_a_machine_is_rebuilt_on_its_kept_data_volume() -> None:
+    volume = TEXTS.model_copy(update={"machine": "web", "name": "files"})
+    want = wanted(lab(WEB, XMLDB, volumes=(TEXTS, volume)))
+    files = Volume("f", "", mark("volume", "files"), 100, "in-use", ("vw",))
+    state = replace(converged(), volumes=(*converged().volumes, files))
+    plan = asked(state, "rebuild", "web", want, now=LATER)
+    assert in_order(plan) == [
+        "delete server web",
+        f"rename volume web-root to web-root-until-{LATER}",
+        "create volume web-root",
+        "create server web",
+        "attach volume files",
+    ]
+    no_room = replace(state, quota={quota.SERVERS: Allowance(2, 2), quota.VOLUMES: Allowance(3, 3)})
+    assert asked(no_room, "rebuild", "web", want, now=LATER).refusals == ("needs 1 volumes, 0 left of 3",)
+    # One whose flavour has a disk keeps its server.
+    assert done(asked(state, "rebuild", "xmldb", want, now=LATER)) == ["rebuild server xmldb"]
+
+
+def test_a_machine_in_quarantine_is_not_replaced_by_an_open_one() -> None:
+    state = labelled(converged(), "web", "quarantined")
+    assert "first bin/cloud quarantine web --end" in asked(state, "rebuild", "web", now=LATER).refusals[0]
+
+
+def test_quarantine_leaves_the_administrators_and_nobody_else() -> None:
+    plan = asked(converged(), "quarantine", "xmldb")
+    assert in_order(plan) == [
+        "label server xmldb",
+        "create group quarantine",
+        "open group quarantine from 192.0.2.0/24 IPv4 22/tcp",
+        "open group quarantine from web IPv4 22/tcp",
+        "change port xmldb",
+    ]
+    assert plan.steps[1].arguments["rules"] == []  # nothing goes out
+    shut = labelled(converged(), "xmldb", "quarantined")
+    assert set(done(plan_cloud(shut, WANTED))) == set(done(plan)) - {"label server xmldb"}
+    quarantined = replace(
+        shut,
+        groups=(*shut.groups, replace(shut.groups[0], id="gq", name="production-quarantine", mark=mark("group", "quarantine"))),
+        ports=(shut.ports[0], replace(shut.ports[1], groups=frozenset({"gq"}))),
+    )
+    ended = asked(quarantined, "quarantine", "xmldb", end="1")
+    assert in_order(ended) == ["label server xmldb", "change port xmldb"]
+    assert ended.steps[1].arguments["groups"] == ["@group/xmldb"]
+
+
+def test_a_machine_is_shut_off_whatever_else_is_wrong() -> None:
+    nothing_fits = replace(converged(), flavors=(), images=(), quota={quota.VCPUS: Allowance(0, 0)})
+    plan = asked(nothing_fits, "quarantine", "web")
+    assert not plan.refusals
+    assert "change port web" in in_order(plan)
+
+
+def with_window(note: str) -> CloudState:
+    state = converged()
+    default, web, other = state.groups
+    mine = Rule("ingress", 4, "tcp", 22, 22, "198.51.100.9/32")
+    return replace(state, groups=(default, replace(web, rules={**web.rules, mine: "m"}, notes={"m": note}), other))
+
+
+def told(state: CloudState, note: str) -> CloudState:
+    server = next(s for s in state.servers if s.mark == mark("server", "web"))
+    return with_server(state, "web", metadata={**server.metadata, SSH_WINDOW: note})
+
+
+def test_ssh_is_open_to_one_address_until_a_time() -> None:
+    key = "open group web from 198.51.100.9/32 IPv4 22/tcp"
+    plan = asked(converged(), "open-ssh", "web", address="198.51.100.9", until=UNTIL)
+    assert done(plan) == ["label server web", key]
+    assert plan.steps[0].arguments["metadata"] == {SSH_WINDOW: f"198.51.100.9 {UNTIL}"}
+    assert plan.steps[1].arguments["description"] == f"until {UNTIL}"
+    there = told(with_window(f"until {UNTIL}"), f"198.51.100.9 {UNTIL}")
+    assert done(asked(there, "open-ssh", "web", address="198.51.100.9", until=UNTIL)) == []
+    longer = asked(there, "open-ssh", "web", address="198.51.100.9", until="2026-05-04T15:00+00:00")
+    assert in_order(longer) == ["label server web", key.replace("open", "close", 1), key]
+    assert (
+        "reached through another machine: open SSH to web"
+        in asked(converged(), "open-ssh", "xmldb", address="198.51.100.9", until=UNTIL).refusals[0]
+    )
+    for late in ("2026-05-04T11:00+00:00", "2026-05-06T12:00+00:00"):
+        assert (
+            "is not within the next 24 hours"
+            in asked(converged(), "open-ssh", "web", address="198.51.100.9", until=late).refusals[0]
+        )
+
+
+@pytest.mark.parametrize(("note", "closed"), [("until 2026-05-04T11:59+00:00", 1), (f"until {UNTIL}", 0), ("mine", 0)])
+def test_only_what_is_over_is_closed_by_itself(note: str, closed: int) -> None:
+    assert len(asked(with_window(note), "close-ssh").steps) == closed
+    over = told(converged(), "198.51.100.9 " + note.removeprefix("until "))
+    assert len(asked(over, "close-ssh").steps) == (note != f"until {UNTIL}")
+
+
+def test_all_windows_are_closed_by_command() -> None:
+    assert len(asked(with_window(f"until {UNTIL}"), "close-ssh", all="1").steps) == 1
+
+
+def test_a_snapshot_is_deleted_by_machine_and_label() -> None:
+    image = Image("im", "", "", snapshot=True, mark=Mark("production", "image", f"xmldb-{LABEL}"))
+    state = taken_of("texts", "web-root")
+    state = replace(state, images=(*state.images, image))
+    assert done(asked(state, "drop-snapshot", "xmldb", label=LABEL)) == [
+        f"delete snapshot texts-{LABEL}",
+        f"delete image xmldb-{LABEL}",
+    ]
+    assert "there is no snapshot" in asked(state, "drop-snapshot", "apps", label=LABEL).refusals[0]
