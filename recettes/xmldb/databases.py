@@ -20,9 +20,12 @@ NOTES = f"{names.STATE}/databases"
 # A database that is about to take the place of the one of that name; no declared name has an @.
 STAGED = "@new"
 
-# A line for all files of a database. BaseX notes in inf.basex when it last changed anything; reading changes nothing, and
-# a database that was restored from a dump has the same line.
-STAMP = r"""stamp() { ( cd "$1"; find . -type f -printf '%P %s\n' | sort; cat inf.basex ) 2>&1 | sha256sum | cut -c1-64; }"""
+# A line for all files of a database. BaseX notes in inf.basex when it last changed anything; a database that was restored from a
+# dump has the same line. Reading changes nothing but the index of the documents' paths, which is made when first asked for.
+STAMP = (
+    r"""stamp() { ( cd "$1"; find . -type f ! -name pth.basex -printf '%P %s\n' | sort; cat inf.basex ) 2>&1 | """
+    """sha256sum | cut -c1-64; }"""
+)
 
 # Nothing is read but the files themselves: https://docs.basex.org/main/Options
 _APART = {
