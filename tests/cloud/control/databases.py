@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import grp
+import json
 import os
 import shutil
 import sqlite3
@@ -26,33 +27,39 @@ class ControlError(RuntimeError):
 
 
 def make_schemas(place: Place, python: Path, environment: Mapping[str, str]) -> None:
-    """Half a minute of two processors: the services' own tools, one after another for each, side by side otherwise."""
-    programs, settings = python.parent, place.settings
-    nova = (f"{programs}/nova-manage", "--config-file", f"{settings}/nova.conf")
-    keystone = (f"{programs}/keystone-manage", "--config-file", f"{settings}/keystone.conf")
+    """Half a minute: the services' own tools, one after another for each, side by side otherwise."""
     account = ("--keystone-user", getpass.getuser(), "--keystone-group", grp.getgrgid(os.getgid()).gr_name)
     urls = [f"--bootstrap-{interface}-url={place.endpoint('keystone')}" for interface in ("admin", "public", "internal")]
     for folder in _FOLDERS:
         (place.folder / folder).mkdir()
-    chains: list[list[Sequence[str]]] = [
-        [
-            (*nova, "api_db", "sync"),
-            (*nova, "cell_v2", "map_cell0", "--database_connection", place.connection("nova_cell0")),
-            (*nova, "db", "sync"),
-            (*nova, "cell_v2", "create_cell", "--name", _CELL),
-        ],
-        [
-            (*keystone, "fernet_setup", *account),
-            (*keystone, "credential_setup", *account),
-            (*keystone, "db_sync"),
-            (*keystone, "bootstrap", f"--bootstrap-password={ADMIN}", f"--bootstrap-region-id={REGION}", *urls),
-        ],
-        [
-            (f"{programs}/glance-manage", "--config-file", f"{settings}/glance-api.conf", "db", "sync"),
-            (f"{programs}/cinder-manage", "--config-file", f"{settings}/cinder.conf", "db", "sync"),
-            (str(python), "-m", "tests.cloud.control.neutron_schema", place.connection("neutron")),
-        ],
-    ]
+
+    def tool(module: str, settings: str, *commands: Sequence[str]) -> Sequence[str]:
+        file = ("--config-file", str(place.settings / settings))
+        words = json.dumps([[*file, *command] for command in commands])
+        return (str(python), "-m", "tests.cloud.control.tool", module, words)
+
+    nova = tool(
+        "nova.cmd.manage",
+        "nova.conf",
+        ("api_db", "sync"),
+        ("cell_v2", "map_cell0", "--database_connection", place.connection("nova_cell0")),
+        ("db", "sync"),
+        ("cell_v2", "create_cell", "--name", _CELL),
+    )
+    keystone = tool(
+        "keystone.cmd.manage",
+        "keystone.conf",
+        ("fernet_setup", *account),
+        ("credential_setup", *account),
+        ("db_sync",),
+        ("bootstrap", f"--bootstrap-password={ADMIN}", f"--bootstrap-region-id={REGION}", *urls),
+    )
+    others = (
+        tool("glance.cmd.manage", "glance-api.conf", ("db", "sync")),
+        tool("cinder.cmd.manage", "cinder.conf", ("db", "sync")),
+        (str(python), "-m", "tests.cloud.control.neutron_schema", place.connection("neutron")),
+    )
+    chains = ((nova,), (keystone,), others)
     with ThreadPoolExecutor(len(chains)) as together:
         for _ in together.map(_one_after_another, chains, repeat(environment)):
             pass
