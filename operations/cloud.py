@@ -109,7 +109,7 @@ def bring_cloud(plan: Callable[[CloudState], CloudPlan], vault: Vault) -> Comman
         unchanged="the cloud is as wanted",
     )
     if planned.obstacles:
-        yield refuse(f"{'; '.join(planned.obstacles)}. All else was done")
+        yield refuse(f"{'; '.join(planned.obstacles)}. The rest goes on without it")
 
 
 def _without_vault(steps: Sequence[Step], vault: Vault) -> list[str]:

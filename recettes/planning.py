@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from recettes.declarations.base import DeclarationError
 from recettes.estate import GROUPS, Estate, EstateError
 from recettes.lab import present_estate
 from recettes.recipes import ROOT
 from recettes.record import Record
 from recettes.running import run
+from recettes.secrets import SecretsError
 
 NONE, ERROR, SOME = 0, 1, 2
 
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     try:
         estate = present_estate(ROOT)
-    except EstateError as error:
+    except (EstateError, DeclarationError, SecretsError) as error:
         print(error, file=sys.stderr)
         return ERROR
     if unknown := sorted(set(asked.limit) - estate.machines.keys()):

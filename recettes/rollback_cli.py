@@ -7,10 +7,12 @@ import re
 import sys
 from collections.abc import Sequence
 
+from recettes.declarations.base import DeclarationError
 from recettes.estate import EstateError
 from recettes.lab import present_estate
 from recettes.recipes import ROOT
 from recettes.running import run
+from recettes.secrets import SecretsError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 # By what is rolled back, the group whose machines have it.
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{asked.name!r} is not a name")
     try:
         estate = present_estate(ROOT)
-    except EstateError as error:
+    except (EstateError, DeclarationError, SecretsError) as error:
         print(error, file=sys.stderr)
         return FAILED
     machines = [machine.name for machine in estate.of_group(KINDS[asked.kind]) or estate.machines.values()]

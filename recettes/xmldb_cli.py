@@ -14,6 +14,7 @@ from recettes.gather import gather
 from recettes.lab import declarations, present_estate
 from recettes.recipes import ROOT
 from recettes.running import Ran, run
+from recettes.secrets import SecretsError
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 DONE, FAILED = 0, 1
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command == "purge" and (one := _declared(asked.name)):
             print(f"{asked.name} is declared, in {one}. Take it out there, then purge it. Nothing was changed.", file=sys.stderr)
             return FAILED
-    except (EstateError, DeclarationError) as error:
+    except (EstateError, DeclarationError, SecretsError) as error:
         print(error, file=sys.stderr)
         return FAILED
     return _do(words, machines, asked)

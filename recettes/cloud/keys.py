@@ -38,8 +38,7 @@ def user_data(vault: Vault, machine: str) -> str:
         "disable_root": True,
         "ssh_pwauth": False,
         "ssh_deletekeys": True,
-        # No others: nobody could have compared them.
-        "ssh_genkeytypes": [],
+        # With these no others are made: nobody could have compared them.
         "ssh_keys": {"ed25519_private": host_key, "ed25519_public": public_half(host_key)},
         # Nothing is installed and nothing upgraded: that is for the machine's own recipes.
         "package_update": False,

@@ -23,6 +23,7 @@ from recettes.declarations.flows import Flow
 from recettes.declarations.lab import Lab
 """
 MACHINES = """
+private = "10.20.0.0/24"
 machines = [
     CloudMachine(name="web", groups=("web",), flavour=Needs(vcpus=2, memory=3)),
     CloudMachine(name="xmldb", groups=("xmldb",), flavour="p2-4gb"),
@@ -44,7 +45,10 @@ flows = [
 LAB = """
 lab = Lab(
     name="Lab", domain="lab.test", contact="a@lab.test", administrator_networks=("192.0.2.0/24",), flows=tuple(flows),
-    cloud=Cloud(machines=tuple(machines), volumes=tuple(volumes), estates=(CloudEstate(name="production", cloud="lab"),)),
+    cloud=Cloud(
+        machines=tuple(machines), volumes=tuple(volumes), private=private,
+        estates=(CloudEstate(name="production", cloud="lab"),),
+    ),
 )
 """
 
@@ -66,7 +70,7 @@ class CloudLab:
         self.declare()
 
     def declare(self, changes: str = "") -> None:
-        """Five machines, two volumes; `changes` is Python that alters the lists `machines`, `volumes` and `flows`."""
+        """Five machines, two volumes; `changes` is Python that alters `machines`, `volumes`, `flows`, `private`."""
         (self.group_data / "lab.py").write_text(HEADER + MACHINES + changes + LAB)
 
     def variables(self, record: Path) -> dict[str, str]:
@@ -95,6 +99,13 @@ class CloudLab:
 
     def apply(self, *words: str) -> Run:
         return self.pyinfra("-y", *words)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One of the project's own commands, with nobody to ask."""
+        return subprocess.run(
+            words, cwd=ROOT, env=self.variables(self.scratch / "record-of-commands"), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
     def dry(self, *words: str) -> Run:
         return self.pyinfra("--dry", *words)

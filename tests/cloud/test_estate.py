@@ -8,7 +8,7 @@ import pytest
 
 from recettes.ssh_keys import public_half
 from tests.cloud.control.launch import Control
-from tests.cloud.lab import CloudLab, listed, refusals, said, settled, steps
+from tests.cloud.lab import CloudLab, listed, said, settled, steps
 from tests.cloud.project import Project, make_project
 
 
@@ -130,19 +130,25 @@ def test_what_is_not_declared_any_more_stays_until_it_is_purged_by_name(lab: Clo
     assert run.status == 0, run.output
     assert "server images is left over" in said(run)
     assert "production-images" in listed(lab.project)["servers"]
-    refused = lab.apply("--data", "cloud_purge=volume:pictures")
-    assert refused.status != 0
-    assert "is attached to production-images" in refusals(refused)
+    refused = lab.command("bin/cloud", "purge", "--yes", "volume:pictures")
+    assert refused.returncode == 1
+    assert "is attached to production-images" in refused.stderr
     assert "production-pictures" in listed(lab.project)["volumes"]
-    words = "server:images volume:pictures volume:images-root"
-    gone = lab.apply("--data", f"cloud_purge={words}")
-    assert gone.status == 0, gone.output
+    gone = lab.command("bin/cloud", "purge", "--yes", "server:images", "volume:pictures", "volume:images-root")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
     there = listed(lab.project)
     assert not [name for kind in ("servers", "volumes", "ports") for name in there[kind] if "images" in name or "pict" in name]
     last = lab.apply()
     assert last.status == 0, last.output
     assert "production-images" not in listed(lab.project)["groups"]
     assert lab.dry().changes == []
+
+
+def test_production_is_not_torn_down_unless_its_name_is_typed(lab: CloudLab) -> None:
+    for words in (("--yes",), ()):
+        refused = lab.command("bin/cloud", "teardown", *words)
+        assert refused.returncode == 1
+        assert "Nothing was deleted" in refused.stderr
 
 
 def test_at_the_end_nothing_is_left(lab: CloudLab) -> None:
