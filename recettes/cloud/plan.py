@@ -30,6 +30,10 @@ def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = 
     if EVERYTHING in purge:
         draft = Draft(wanted.estate, state)
         deletions(draft, [thing.mark for thing in state.marked(wanted.estate) if thing.mark])
+        for image in state.images:
+            if image.mark and image.mark.estate == wanted.estate:
+                draft.ids[f"image/{image.mark.item}"] = image.id
+                draft.step("delete", image.mark, wanted="a snapshot")
         return draft.plan()
     state, renames = _renamed(state, wanted)
     draft = Draft(wanted.estate, state)

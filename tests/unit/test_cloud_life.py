@@ -15,7 +15,7 @@ from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
 from recettes.cloud.life.sizes import GROW
 from recettes.cloud.marks import KEPT, SSH_WINDOW, Mark
-from recettes.cloud.plan import plan_cloud
+from recettes.cloud.plan import EVERYTHING, plan_cloud
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import Needs
 from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
@@ -299,4 +299,5 @@ def test_a_snapshot_is_deleted_by_machine_and_label() -> None:
         f"delete snapshot texts-{LABEL}",
         f"delete image xmldb-{LABEL}",
     ]
+    assert f"delete image xmldb-{LABEL}" in in_order(plan_cloud(state, WANTED, [EVERYTHING]))
     assert "there is no snapshot" in asked(state, "drop-snapshot", "apps", label=LABEL).refusals[0]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from recettes import firewall
 from recettes.authority import CertificateError
 from recettes.lab import LabView, load
-from recettes.roles import check_secrets
+from recettes.roles import blueprint_of, check_secrets, rules_of
 from recettes.secrets import SecretsError, Vault
 
 LAB = """
@@ -58,3 +59,18 @@ def test_a_given_certificate_must_be_there(estate: Path) -> None:
     Vault.disposable(estate).set("key", "none")
     with pytest.raises(CertificateError, match=r"nowhere\.pem: No such file"):
         check_secrets(view(estate, site=', issuer=GivenCertificate(chain="nowhere.pem", key="key")'))
+
+
+def test_ssh_can_be_opened_for_a_while_on_the_front_of_a_cloud_and_nowhere_else(estate: Path) -> None:
+    Vault.disposable(estate)
+    plain = view(estate)
+    assert not rules_of(plain, "web").windows
+    machines = '(CloudMachine(name="web", groups=("web",), flavour="p2"),)'
+    cloud = f'Cloud(machines={machines}, estates=(CloudEstate(name="mylab"),))'
+    header = "from recettes.declarations.cloud import Cloud, CloudEstate, CloudMachine\n"
+    more = f', issuer="acme", administrator_networks=("192.0.2.0/24",), cloud={cloud}'
+    (estate.parent / "lab.py").write_text(header + LAB.format(lab=more, site=""))
+    lab = load()
+    assert "meta mark" in firewall.render(rules_of(lab, "web"))
+    assert "meta mark" not in firewall.render(rules_of(plain, "web"))
+    assert "recettes-ssh-window.timer" in blueprint_of(lab, "web").units
