@@ -11,6 +11,7 @@ import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,12 +38,12 @@ def lab(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     project.admin.close()
 
 
-def server(lab: CloudLab, name: str) -> object:
+def server(lab: CloudLab, name: str) -> Any:
     cloud = lab.project.member.compute
     return cloud.get_server(next(one for one in cloud.servers() if one.name == f"production-{name}").id)
 
 
-def volume(lab: CloudLab, name: str) -> object:
+def volume(lab: CloudLab, name: str) -> Any:
     return next(one for one in lab.project.member.block_storage.volumes() if one.name == f"production-{name}")
 
 
@@ -50,13 +51,13 @@ def test_a_stop_asks_for_the_name_and_a_start_undoes_it(lab: Typed) -> None:
     wrong = lab.cloud("stop", "web", typed="wbe")
     assert (wrong.returncode, wrong.stderr) == (1, "Nothing was changed.\n")
     assert "stop server web" in wrong.stdout
-    assert server(lab, "web").status == "ACTIVE"  # type: ignore[attr-defined]
+    assert server(lab, "web").status == "ACTIVE"
     stopped = lab.cloud("stop", "web", "--yes")
     assert stopped.returncode == 0, stopped.stderr
-    assert server(lab, "web").status == "SHUTOFF"  # type: ignore[attr-defined]
+    assert server(lab, "web").status == "SHUTOFF"
     started = lab.cloud("start", "web")
     assert started.returncode == 0, started.stderr
-    assert server(lab, "web").status == "ACTIVE"  # type: ignore[attr-defined]
+    assert server(lab, "web").status == "ACTIVE"
 
 
 def test_a_machine_gets_another_flavour_and_a_volume_another_size(lab: Typed) -> None:
@@ -65,14 +66,14 @@ def test_a_machine_gets_another_flavour_and_a_volume_another_size(lab: Typed) ->
     resized = lab.cloud("resize", "web", "--yes")
     assert resized.returncode == 0, resized.stderr
     web = server(lab, "web")
-    assert (web.status, web.flavor["original_name"]) == ("ACTIVE", "p4-8gb")  # type: ignore[attr-defined]
+    assert (web.status, web.flavor["original_name"]) == ("ACTIVE", "p4-8gb")
 
     lab.stand_in_for_ssh(255)
     cut_off = lab.cloud("extend", "texts", "--stopped")
     assert cut_off.returncode == 1
     assert "xmldb could not be reached" in cut_off.stderr
-    assert (volume(lab, "texts").size, volume(lab, "texts").status) == (5, "in-use")  # type: ignore[attr-defined]
-    assert server(lab, "xmldb").status == "ACTIVE"  # type: ignore[attr-defined]
+    assert (volume(lab, "texts").size, volume(lab, "texts").status) == (5, "in-use")
+    assert server(lab, "xmldb").status == "ACTIVE"
     lab.stand_in_for_ssh()
     again = lab.cloud("extend", "texts")
     assert again.returncode == 0, again.stderr
@@ -83,7 +84,7 @@ def test_a_machine_gets_another_flavour_and_a_volume_another_size(lab: Typed) ->
 
 
 def content(lab: CloudLab, name: str) -> Path:
-    return lab.project.place.folder / "volumes" / f"volume-{volume(lab, name).id}"  # type: ignore[attr-defined]
+    return lab.project.place.folder / "volumes" / f"volume-{volume(lab, name).id}"
 
 
 def snapshots(lab: CloudLab) -> list[str]:
@@ -106,14 +107,14 @@ def test_a_machine_and_its_volume_come_back_as_they_were_in_a_snapshot(lab: Type
 
     with content(lab, "texts").open("r+b") as file:
         file.write(b"damaged!!")
-    before, old = volume(lab, "texts").id, server(lab, "xmldb").id  # type: ignore[attr-defined]
+    before, old = volume(lab, "texts").id, server(lab, "xmldb").id
     restored = lab.cloud("restore", "texts", "--yes")
     assert restored.returncode == 0, restored.stderr
     assert content(lab, "texts").read_bytes()[:9] == b"as it was"
     aside = [one for one in lab.project.member.block_storage.volumes() if one.id == before]
     assert re.fullmatch(r"production-texts-until-[0-9]{8}t[0-9]{6}z", aside[0].name)
-    assert volume(lab, "texts").attachments[0]["server_id"] == old  # type: ignore[attr-defined]
-    assert server(lab, "xmldb").status == "ACTIVE"  # type: ignore[attr-defined]
+    assert volume(lab, "texts").attachments[0]["server_id"] == old
+    assert server(lab, "xmldb").status == "ACTIVE"
 
     dropped = lab.cloud("drop-snapshot", "xmldb", "--from", label, "--yes")
     assert dropped.returncode == 0, dropped.stderr
@@ -132,10 +133,10 @@ def test_a_restored_machine_keeps_its_address_and_its_old_system_is_kept_aside(l
     restored = lab.cloud("restore", "web", "--yes")
     assert restored.returncode == 0, restored.stderr
     second, new = server(lab, "web"), volume(lab, "web-root")
-    assert second.id != first.id  # type: ignore[attr-defined]
-    assert second.addresses == first.addresses  # type: ignore[attr-defined]
-    assert (new.attachments[0]["server_id"], new.is_bootable) == (second.id, True)  # type: ignore[attr-defined]
-    assert "-until-" in cloud.block_storage.get_volume(root.id).name  # type: ignore[attr-defined]
+    assert second.id != first.id
+    assert second.addresses == first.addresses
+    assert (new.attachments[0]["server_id"], new.is_bootable) == (second.id, True)
+    assert "-until-" in cloud.block_storage.get_volume(root.id).name
     assert lab.dry().changes == []
 
 
@@ -168,7 +169,7 @@ def test_ssh_is_open_to_one_address_and_what_is_over_is_closed(lab: Typed) -> No
     closing = re.search(r"process ([0-9]+) of this computer closes it", done.stdout)
     assert closing
     os.kill(int(closing[1]), signal.SIGTERM)  # it would wait for as long
-    assert server(lab, "web").metadata["recettes-ssh"].startswith("198.51.100.9 ")  # type: ignore[attr-defined]
+    assert server(lab, "web").metadata["recettes-ssh"].startswith("198.51.100.9 ")
     assert {("ingress", 22, f"198.51.100.{n}/32") for n in (9, 10)} <= opened(lab, "web")
     assert lab.cloud("close-ssh", "--at", "2020-01-01T00:00+00:00").returncode == 0
     assert ("ingress", 22, "198.51.100.9/32") in opened(lab, "web")
