@@ -23,12 +23,18 @@ from recettes.record import RECORD, read_records
 from recettes.secrets import SecretsError, Vault
 
 READY = ("web", "xmldb")  # the machine types that have a deploy
+CLUSTER = ("images", "hpc")  # and these, whose image takes minutes to make
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 when the lab runs, 1 when it does not."""
     parser = argparse.ArgumentParser(prog="bin/try", description="A whole lab in containers on this computer.")
     parser.add_argument("machine", nargs="*", help=f"which machines, of {', '.join(GROUPS)} (default: {', '.join(READY)})")
+    parser.add_argument(
+        "--cluster",
+        action="store_true",
+        help=f"also {' and '.join(CLUSTER)}: somebody's cluster with Slurm and Kraken (its image takes minutes the first time)",
+    )
     parser.add_argument("--remove", action="store_true", help="remove the containers and the estate, with all that is in them")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.machine) - set(GROUPS):
@@ -42,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say("removed")
             return 0
         wishes = gather(declarations())  # a mistake is better known before containers are made
-        return _try(folder, asked.machine or READY, wishes)
+        names = asked.machine or READY
+        return _try(folder, [*names, *(name for name in CLUSTER if asked.cluster and name not in names)], wishes)
     except (ContainersError, DeclarationError, SecretsError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -71,6 +78,8 @@ def _try(folder: Path, names: Sequence[str], wishes: Wishes) -> int:
 def _show(folder: Path, wishes: Wishes) -> None:
     """Where to look, and how to make this computer's browser find it."""
     estate = read_estate(folder)
+    if all(estate.of_group(group) for group in CLUSTER) and wishes.lab.ocr:
+        _show_cluster(folder, estate.of_group("images")[0].name, wishes.lab.ocr.models[0].name)
     web = estate.of_group("web")
     if not web or not wishes.sites:
         return
@@ -87,6 +96,15 @@ Or without that:
 Log in:""")
     for name in estate.machines:
         print(f"  ssh -F {folder}/ssh_config {name}")
+
+
+def _show_cluster(folder: Path, images: str, model: str) -> None:
+    """A page that goes to the cluster and comes back, in two lines to copy."""
+    ssh = f"ssh -F {folder}/ssh_config {images}"
+    print(f"""
+To have a page recognised on the cluster (a batch is asked after every two minutes):
+  {ssh} 'install -d -o ocr /srv/ocr/try && cat >/srv/ocr/try/page.png' <{ROOT}/recettes/ocr/trial.png
+  {ssh} 'cd / && runuser -u ocr -- ocr submit /srv/ocr/try --model {model} --watch && cat /srv/ocr/try/page.xml'""")
 
 
 def say(what: str) -> None:

@@ -12,6 +12,7 @@ from recettes.lab import LabView
 from recettes.ocr import names
 from recettes.ocr.account import Account, Large, Venv, programs_of
 from recettes.ocr.key_line import command, key_line
+from recettes.ocr.request import request_text
 from recettes.ocr.settings import folder_of, gate_settings, image_path, model_path, settings_text, spool_of
 from recettes.recipes import ROOT
 from recettes.ssh_keys import public_key
@@ -23,11 +24,6 @@ _NOT_MADE_YET = "ssh-ed25519 (will be made by the run)"
 def cluster_of(lab: LabView, name: str) -> OcrCluster | None:
     """The declared cluster on the machine; None where the lab wants nothing of it."""
     return lab.wishes.lab.ocr.cluster(name) if lab.wishes.lab.ocr else None
-
-
-def hpc_secrets(cluster: OcrCluster) -> list[str]:
-    """The random secrets that the account needs."""
-    return [names.KEY_SECRET] if cluster.keys_by == "authorized_keys" else []
 
 
 def account_of(lab: LabView, cluster: OcrCluster) -> Account:
@@ -53,7 +49,7 @@ def account_of(lab: LabView, cluster: OcrCluster) -> Account:
         large=large,
         venv=venv,
         command=command(cluster),
-        key=_key(lab, cluster),
+        key=_line(lab, cluster) if cluster.keys_by == "authorized_keys" else None,
         programs=(cluster.python, slurm["sbatch"], slurm["squeue"], slurm["scancel"]),
         model=ocr.models[0].name,
         until=cluster.until,
@@ -71,9 +67,26 @@ def address_of(lab: LabView, cluster: OcrCluster) -> str:
     )
 
 
-def _key(lab: LabView, cluster: OcrCluster) -> str | None:
-    if cluster.keys_by != "authorized_keys":
-        return None
+def request_file(lab: LabView, cluster: OcrCluster) -> Path:
+    """Where the request to the people of the cluster lies, on this computer."""
+    return lab.estate.folder / f"ocr-request-{cluster.name}.txt"
+
+
+def request_of(lab: LabView, cluster: OcrCluster) -> str:
+    """For a cluster that takes keys through its portal: what a person sends, with the key line in it. Raises ContentsError."""
+    return request_text(
+        cluster,
+        line=_line(lab, cluster),
+        host=cluster.robot or lab.machine(cluster.name).address,
+        user=lab.machine(cluster.name).user,
+        address=address_of(lab, cluster),
+        folder=folder_of(cluster),
+        lab=lab.wishes.lab.name,
+        contact=lab.wishes.lab.contact,
+    )
+
+
+def _line(lab: LabView, cluster: OcrCluster) -> str:
     secret = lab.secret(names.KEY_SECRET)
     return key_line(cluster, public_key(secret) if secret else _NOT_MADE_YET, address_of(lab, cluster))
 

@@ -38,8 +38,8 @@ class Cluster(Account):
             self.put("abc", pages)
         assert self.call("submit abc tiny-print").json["new"]
 
-    def job(self, *, task: int | None = None) -> subprocess.Popen[bytes]:
-        """Started as Slurm would, from what sbatch was given."""
+    def job(self, *, task: int | None = None, seconds: float | None = 3600) -> subprocess.Popen[bytes]:
+        """Started as Slurm would, from what sbatch was given. It has `seconds`; None: of an old Slurm, which does not say."""
         call = self.slurm_calls("sbatch")[-1]
         script = call["arguments"][call["arguments"].index(f"{self.folder}/ocr-job") :]
         environment = {
@@ -47,6 +47,8 @@ class Cluster(Account):
             "SLURM_JOB_ID": str(self.jobs()[-1]["job"]),
             "SLURM_TMPDIR": str(self.home / "local"),
         }
+        if seconds is not None:
+            environment["SLURM_JOB_END_TIME"] = str(int(time.time() + seconds))
         if task is not None:
             environment |= {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_JOB_ID": environment["SLURM_JOB_ID"]}
         return subprocess.Popen(["/bin/sh", *script], env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -142,9 +144,13 @@ def test_the_tasks_of_an_array_share_the_pages(cluster: Cluster) -> None:
     ]
 
 
-def test_a_job_warned_of_its_end_keeps_what_is_done_and_says_so(cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "why"), [(60, "time limit"), (1800, "somebody took the job back"), (None, "somebody took the job back")]
+)
+def test_a_job_warned_of_its_end_keeps_what_is_done_and_says_why(cluster: Cluster, seconds: float | None, why: str) -> None:
+    """Slurm says a job's end in its environment (since 22.05); else it follows from the minutes asked for: here an hour."""
     cluster.submit({"p1.png": png(), "p2.png": png(do="hang")})
-    job = cluster.job()
+    job = cluster.job(seconds=seconds)
     deadline = time.monotonic() + 20
     while not (cluster.batch("abc") / "pages/p1.png.done").exists():
         assert time.monotonic() < deadline
@@ -152,7 +158,7 @@ def test_a_job_warned_of_its_end_keeps_what_is_done_and_says_so(cluster: Cluster
     job.send_signal(signal.SIGTERM)
     assert job.wait(20) == 0
     status = cluster.call("status abc").json
-    assert (status["state"], status["done"], status["failed"]) == ("killed", 1, 0) and "time limit" in status["why"]
+    assert (status["state"], status["done"], status["failed"]) == ("killed", 1, 0) and why in status["why"]
     assert cluster.call("submit abc tiny-print").json["new"]
     assert len(json.loads((cluster.batch("abc") / "runs/2/list").read_text())["pages"]) == 1
 

@@ -14,6 +14,7 @@ from recettes.containers.machine import Answer, Machine
 from recettes.declarations.ocr import KrakenProgram, OcrCluster, OcrModel
 from recettes.ocr import names
 from recettes.ocr.key_line import key_line
+from recettes.ocr.proof import TRIES
 from recettes.ocr.settings import gate_settings
 from recettes.secrets import Vault
 from recettes.shell import quote
@@ -25,6 +26,8 @@ from tests.hpc.submitter import ALTO, image
 pytestmark = pytest.mark.containers
 
 HOME = "/home/debian"
+PROVE = ("images", "ocr", "prove", "key at robot")
+ELSEWHERE = 'submitter_address="192.0.2.1",'
 LAB = """
 from datetime import date
 from recettes.declarations.lab import Lab
@@ -32,10 +35,15 @@ from recettes.declarations.ocr import KrakenProgram, Ocr, OcrCluster, OcrModel
 lab = Lab(name="The tests' lab", domain="lab.test", contact="administrator@lab.test", {ocr})
 """
 OCR = f"""ocr=Ocr(
-    clusters=(OcrCluster(name="robot", home={HOME!r}, until=date(2099, 12, 31), submitter_address="192.0.2.1",
+    clusters=(OcrCluster(name="robot", home={HOME!r}, until=date(2099, 12, 31), {{address}}
                          robot_port=2222, kraken=KrakenProgram(program="/bin/true"), keys_by="authorized_keys"),),
     models=(OcrModel(name="tiny-print", file={str(MODEL)!r}, sha256={digest(MODEL.read_bytes())!r}),),
 )"""
+# A forced command that lets more through than the gate.
+TOO_OPEN = f"""#!/bin/sh
+case $SSH_ORIGINAL_COMMAND in hello*|scp*) exec /usr/bin/python3 -ISB {HOME}/ocr/ocr-gate ;; esac
+eval "${{SSH_ORIGINAL_COMMAND:-sh}}"
+"""
 # The second stage asks nothing, as on automation nodes, but without it nobody comes in.
 SSHD = """PerSourcePenalties no
 UsePAM yes
@@ -62,14 +70,14 @@ pathlib.Path("{HOME}/slurm/jobs").unlink()
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestLab]:
-    """A bare machine that was planned, then made; then the cluster let its key in."""
+    """A bare machine that was planned, then made; then the cluster let its key in, and the run was made again."""
     scratch = tmp_path_factory.mktemp("ocr")
     with test_lab(["images", "robot"], scratch, user="debian", groups={"robot": ("hpc",)}) as lab:
-        lab.declare(LAB.format(ocr=OCR))
+        lab.declare(LAB.format(ocr=OCR.format(address="")))
         lab.notes["planned"] = lab.dry("ocr")
         lab.notes["ran"] = lab.apply("ocr")
-        assert lab.notes["ran"].status == 0, lab.notes["ran"].output
         make_cluster(lab)
+        lab.notes["let in"] = lab.apply("ocr")
         yield lab
 
 
@@ -131,6 +139,41 @@ def test_a_run_does_what_was_planned_and_a_second_does_nothing(made: TestLab) ->
     assert "PRIVATE KEY" not in ran.output
     again = made.apply("ocr")
     assert (again.status, again.changes) == (0, []), again.output
+
+
+def test_a_key_that_is_not_let_in_yet_is_said_and_one_that_is_let_in_is_proved(made: TestLab) -> None:
+    ran, let_in = made.notes["ran"], made.notes["let in"]
+    address = made.estate.machine("robot").address
+    assert ran.status == 1 and f"{address} does not let the key in" in ran.output
+    assert (let_in.status, let_in.changes) == (0, [PROVE]), let_in.output
+
+
+def test_a_key_with_which_more_can_be_had_is_told(made: TestLab) -> None:
+    """The line in force is another than the one that was handed in: no restrict, a shell beside the gate, no from=."""
+    robot, machine = made.estate.machine("robot"), made.estate.machine("images")
+    write(robot, f"{HOME}/open", TOO_OPEN.encode(), 0o755)
+    machine.run("rm -r /var/lib/recettes/ocr-proved")
+    robot.run(
+        f'cd {HOME}/.ssh; cp -p authorized_keys kept; sed -i \'s@.*command="[^"]*"@command="{HOME}/open"@\' authorized_keys'
+    )
+    made.declare(LAB.format(ocr=OCR.format(address=ELSEWHERE)))
+    try:
+        said = made.apply("ocr")
+    finally:
+        robot.run(f"mv {HOME}/.ssh/kept {HOME}/.ssh/authorized_keys")
+        made.declare(LAB.format(ocr=OCR.format(address="")))
+    assert said.status == 1
+    had = {name for name in TRIES if f"gives the key {name}, which has to be refused" in said.output}
+    assert had >= {
+        "a command",
+        "a terminal",
+        "the subsystem sftp",
+        "a forwarding to the cluster's inside",
+        "a forwarding to here",
+    }
+    assert "scp" not in had
+    assert f'sees this machine at {machine.address}, and the key line says from="192.0.2.1"' in said.output
+    assert made.apply("ocr").changes == [PROVE]
 
 
 def test_nobody_but_the_submitter_reads_its_key(made: TestLab) -> None:

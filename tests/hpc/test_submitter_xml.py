@@ -19,7 +19,7 @@ OWN = 'Lettre n°2 "recto" & <verso>.PNG'
 @pytest.fixture(scope="module")
 def xml() -> Iterator[Any]:
     sys.path.insert(0, str(PROGRAM))
-    import submitter.xml_results as module  # type: ignore[import-not-found]
+    import submitter.xml_results as module
 
     yield module
     sys.path.remove(str(PROGRAM))
