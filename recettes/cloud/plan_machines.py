@@ -162,6 +162,7 @@ def _plan_floating_ip(draft: Draft, machine: str) -> None:
         "create", mark, *needs, wanted=f"for {machine}", network=reference("network", "external"), port=reference("port", machine)
     )
     draft.needed[quota.FLOATING_IPS] += 1
+    draft.notes.append(f"{machine} gets a new address: bin/cloud dns says which DNS records to set")
 
 
 def _plan_volume(draft: Draft, volume: CloudVolume) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from recettes.cloud import quota
 from recettes.cloud.actual import Allowance, CloudState, Flavor, Image, Network
@@ -50,12 +50,11 @@ class Sizing:
 def sizing(wanted: WantedCloud, state: CloudState | None = None) -> Sizing:
     """Of an empty project, by the plan that would fill it. `state` None: no cloud is asked. Raises SizingError."""
     known = state if state is not None else _imagined(wanted)
-    empty = CloudState(
-        flavors=known.flavors, images=known.images, networks=tuple(replace(one, mark=None) for one in known.networks)
-    )
-    plan = plan_cloud(empty, wanted)
-    if plan.refusals:
-        raise SizingError("; ".join(plan.refusals))
+    # Nothing of the estate itself: neither its network nor anything else that has a name of its.
+    networks = tuple(one for one in known.networks if one.external or wanted.network in (one.name, one.id))
+    plan = plan_cloud(CloudState(flavors=known.flavors, images=known.images, networks=networks), wanted)
+    if problems := [*plan.refusals, *plan.obstacles]:
+        raise SizingError("; ".join(problems))
     least = Counter(plan.needed)
     least[quota.GROUPS] += 1
     least[quota.RULES] += _DEFAULT_RULES

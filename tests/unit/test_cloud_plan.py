@@ -111,6 +111,7 @@ def test_an_empty_project_gets_everything_in_an_order_that_can_be_done() -> None
     assert not plan.obstacles
     keys = done(plan)
     assert "create server web" in keys
+    assert "web gets a new address: bin/cloud dns says which DNS records to set" in plan.notes
     assert "create volume web-root" in keys
     assert "create volume xmldb-root" not in keys  # its flavour has a disk
     assert [key for key in keys if "floating-ip" in key] == ["create floating-ip web"]

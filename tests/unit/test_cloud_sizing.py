@@ -19,7 +19,7 @@ from recettes.declarations.cloud_request import Both, CloudRequest, Traffic
 from recettes.declarations.lab import Lab, Project
 from recettes.declarations.sites import RedirectSite
 from recettes.gather import Wishes
-from tests.unit.test_cloud_plan import BARE, NOW, SITES, TEXTS, WANTED, WEB, XMLDB
+from tests.unit.test_cloud_plan import BARE, NOW, SITES, TEXTS, WANTED, WEB, XMLDB, converged
 
 TODAY = date(2026, 5, 4)
 SITE = RedirectSite(name="s", host="l.test", www=True, aliases=("letters.example.org",), to="https://other.test")
@@ -35,6 +35,10 @@ def test_the_table_counts_what_a_run_in_an_empty_project_makes() -> None:
     room = {row.what: row.room for row in sizes.rows}
     # One snapshot of both, and texts a second time while the first is kept.
     assert (room[quota.SNAPSHOTS], room[quota.VOLUMES], room[quota.VOLUME_SIZE]) == (2, 3, 120 + 120 + 100)
+
+
+def test_what_the_project_has_already_changes_nothing_of_what_is_needed() -> None:
+    assert sizing(WANTED, converged()) == sizing(WANTED, BARE)
 
 
 def test_without_a_cloud_a_flavour_that_has_only_a_name_is_said_to_be_unknown() -> None:
