@@ -73,6 +73,15 @@ def test_it_serves_what_is_declared_and_nothing_else_and_a_second_run_changes_no
     assert machine.run("runuser -u basex -- curl -s -m 5 http://127.0.0.1:80/", check=False).code == 7
 
 
+def test_anybody_on_the_machine_transforms_with_the_same_saxon(edition: TestLab) -> None:
+    sheet = """<x:stylesheet version="3.0" expand-text="yes" xmlns:x="http://www.w3.org/1999/XSL/Transform">
+<x:output method="text"/><x:template match="/">{string-join(sort(//w), ' ')} {system-property('x:product-version')}</x:template>
+</x:stylesheet>"""
+    given = f"cd /tmp; echo '<t><w>b</w><w>a</w></t>' >t.xml; cat >t.xsl <<'END'\n{sheet}\nEND\n"
+    made = edition.web.run(f"{given}chmod a+r t.x*; runuser -u nobody -- saxon -s:t.xml -xsl:t.xsl; rm t.x*").out
+    assert made.startswith("a b HE 12.10"), made
+
+
 @pytest.mark.slow
 def test_others_reach_its_front_only_and_the_administrator_s_computer_ssh_too(edition: TestLab) -> None:
     with scanner_of(edition.web) as scanner:
