@@ -48,7 +48,7 @@ def plan_resize(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     elif current is not None and flavor.disk < current.disk and on_its_own_disk:
         draft.refusals.append(
             f"the system of {asked.name} lies on the disk of {current.name}, {current.disk} GB, and {flavor.name} has "
-            f"{f'{flavor.disk} GB' if flavor.disk else 'none'}: bin/cloud rebuild {asked.name} makes it anew, on its kept data volumes"
+            f"{f'{flavor.disk} GB' if flavor.disk else 'none'}: bin/cloud rebuild {asked.name} makes it anew, data volumes kept"
         )
     else:
         _need(draft, current, flavor)
