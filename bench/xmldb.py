@@ -20,6 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from recettes.containers.engine import engine
 from recettes.containers.machine import Machine
 from recettes.recipes import ROOT
 from recettes.xmldb.names import BASEX, JAVA, PORT, SOURCES, STAGING
@@ -181,7 +182,8 @@ def load(lab: TestLab, megabytes: int) -> None:
 
 def processor(machine: Machine) -> float:
     """Seconds that all its processes together have taken."""
-    return int(machine.run("sed -n 's/^usage_usec //p' /sys/fs/cgroup/cpu.stat").out) / 1e6
+    container = engine().containers.get(machine.place.container)
+    return int(container.stats(stream=False)["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
 
 def create_by_hand(machine: Machine, diacritics: bool) -> None:

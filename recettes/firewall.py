@@ -78,8 +78,8 @@ def render(rules: Rules, present: Present | None = None) -> str:
             f"table {TABLE} {{",
             *_sets(rules, present or {}),
             *_input(rules),
-            *([] if rules.forward else _FORWARD),
-            *(_output(rules) if rules.muted else []),
+            *_forward(rules),
+            *_output(rules),
             "}",
             "",
         ]
@@ -150,17 +150,26 @@ _ESSENTIAL = (
     "\t\tip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
 )
 
-_FORWARD = (
-    "\tchain forward {",
-    "\t\ttype filter hook forward priority filter; policy drop;",
-    "\t}",
-)
+# Where a cloud tells a machine what it was started with, its own SSH keys among that: root's business.
+# https://docs.openstack.org/nova/latest/user/metadata.html
+_METADATA = ("ip daddr 169.254.169.254", "ip6 daddr fe80::a9fe:a9fe")
+
+
+def _forward(rules: Rules) -> list[str]:
+    return [
+        "\tchain forward {",
+        f"\t\ttype filter hook forward priority filter; policy {'accept' if rules.forward else 'drop'};",
+        *([f"\t\t{metadata} drop" for metadata in _METADATA] if rules.forward else []),
+        "\t}",
+    ]
 
 
 def _output(rules: Rules) -> list[str]:
     return [
         "\tchain output {",
         "\t\ttype filter hook output priority filter; policy accept;",
+        # Not `meta skuid`: it needs no account that may be missing at boot (see _LOAD).
+        *[f"\t\t{metadata} skuid != 0 reject with icmpx admin-prohibited" for metadata in _METADATA],
         *[f'\t\tmeta skuid "{account}" ct state new reject with icmpx admin-prohibited' for account in rules.muted],
         "\t}",
     ]

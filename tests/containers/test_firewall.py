@@ -22,7 +22,7 @@ UNIT = "recettes-firewall.service"
 CUT_SECONDS = 24  # a trial that will fail: long enough for a busy computer, short enough to wait for
 BYPASSED = "import operations.firewall; operations.firewall.locked_out = lambda *_: None\n"
 ALL_CUT = """import recettes.firewall
-_DROP = "chain {0} {{ type filter hook {0} priority 0; policy drop; }}"
+_DROP = "chain cut_{0} {{ type filter hook {0} priority 0; policy drop; }}"
 recettes.firewall._input = lambda rules: [_DROP.format(way) for way in ("input", "output")]
 """
 
@@ -127,6 +127,17 @@ def test_damage_is_named_by_the_dry_run_and_healed(controller: Controller, web: 
     assert healed.changes == planned.changes
     assert controller.dry(wanted).changes == []
     assert table(web) == before
+
+
+def test_only_root_is_told_by_the_cloud_what_the_machine_was_started_with(controller: Controller, web: Machine) -> None:
+    controller.converge(SITES)
+    web.run("ip address add 169.254.169.254/32 dev lo; systemd-run -q -u metadata python3 -m http.server -b 169.254.169.254 80")
+    ask = "curl -s -m 5 -o /dev/null -w '%{http_code}' http://169.254.169.254/"
+    try:
+        until(lambda: web.run(ask, check=False).out == "200", "root is answered")
+        assert web.run(f"runuser -u nobody -- {ask}", check=False).out == "000"
+    finally:
+        web.run("systemctl stop metadata; ip address del 169.254.169.254/32 dev lo")
 
 
 def test_tables_of_others_are_left_alone(controller: Controller, web: Machine) -> None:

@@ -87,12 +87,14 @@ def test_an_administrator_on_another_port_would_be_locked_out() -> None:
 
 
 def test_only_machines_of_containers_forward() -> None:
-    assert "hook forward" in render(RULES)
-    assert "hook forward" not in render(replace(RULES, forward=True))
+    assert "hook forward priority filter; policy drop;" in render(RULES)
+    forwarding = render(replace(RULES, forward=True))
+    assert "hook forward priority filter; policy accept;" in forwarding
+    assert "ip daddr 169.254.169.254 drop" in forwarding
 
 
 def test_only_muted_accounts_have_what_they_send_looked_at() -> None:
-    assert "hook output" not in render(RULES)
+    assert "ct state new reject" not in render(RULES)
     muted = render(replace(RULES, muted=("basex",)))
     assert 'meta skuid "basex" ct state new reject with icmpx admin-prohibited' in muted
 
