@@ -90,8 +90,9 @@ def test_a_machine_gets_the_flavour_that_is_declared() -> None:
     assert done(asked(converged(), "resize", "web")) == []
     half = with_server(converged(), "web", status="VERIFY_RESIZE", flavor="f3")
     assert done(asked(half, "resize", "web", bigger)) == ["confirm server web"]
-    other = wanted(lab(WEB.model_copy(update={"flavour": "c4"}), XMLDB))
-    assert "bin/cloud rebuild web" in asked(converged(), "resize", "web", other).refusals[0]
+    # Its system is on a disk that the other has not.
+    other = wanted(lab(WEB, XMLDB.model_copy(update={"flavour": "p8"})))
+    assert "bin/cloud rebuild xmldb" in asked(converged(), "resize", "xmldb", other).refusals[0]
 
 
 def test_a_volume_gets_the_size_that_is_declared_and_then_its_file_system() -> None:
@@ -211,6 +212,12 @@ def test_a_machine_is_rebuilt_on_its_kept_data_volume() -> None:
     assert asked(no_room, "rebuild", "web", want, now=LATER).refusals == ("needs 1 volumes, 0 left of 3",)
     # One whose flavour has a disk keeps its server.
     assert done(asked(state, "rebuild", "xmldb", want, now=LATER)) == ["rebuild server xmldb"]
+    # Unless another kind of flavour is declared.
+    other = wanted(lab(WEB, XMLDB.model_copy(update={"flavour": "p8"})))
+    plan = asked(converged(), "rebuild", "xmldb", other, now=LATER)
+    assert in_order(plan) == ["delete server xmldb", "create volume xmldb-root", "create server xmldb", "attach volume texts"]
+    assert "what is on its own disk is lost" in plan.steps[0].wanted
+    assert all("delete server xmldb" in step.needs for step in plan.steps[1:])
 
 
 def test_a_machine_in_quarantine_is_not_replaced_by_an_open_one() -> None:

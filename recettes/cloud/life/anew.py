@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from recettes.cloud import quota
 from recettes.cloud.actual import CloudState, Server, Snapshot, Volume, found
-from recettes.cloud.choosing import ChoiceError, choose_image
+from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
@@ -102,15 +102,17 @@ class _Exchange:
         if not self._may(system=True):
             return
         volume = found(draft.state.volumes, draft.mark("volume", root))
-        if self.server is not None and volume is None:
-            try:
-                image = choose_image(draft.state.images, self.wanted.image)
-            except ChoiceError as error:
-                draft.refusals.append(str(error))
-                return
+        machine = self.wanted.machine(self.machine)
+        try:
+            image = choose_image(draft.state.images, self.wanted.image)
+            flavor = choose_flavor(draft.state.flavors, machine.flavour, root=machine.root, lasting=machine.until is None)
+        except ChoiceError as error:
+            draft.refusals.append(str(error))
+            return
+        if self.server is not None and volume is None and flavor.disk >= max(machine.root, image.least_disk):
             self._from_image(image.id, f"from {image.name}")
             return
-        gone = self._server_gone()
+        gone = self._server_gone(lost=volume is None)
         aside = (self._aside(root, volume, *gone),) if volume else gone
         self._renewed({root: aside[0]} if aside else {}, new_system=True)
 
@@ -165,12 +167,13 @@ class _Exchange:
         mark = self.draft.mark("server", self.machine)
         return self.draft.step("rebuild", mark, *before, wanted=f"its own disk {shown}; what is on it now is lost", image=image)
 
-    def _server_gone(self, *before: str) -> tuple[str, ...]:
-        """The server goes; its volumes and its port, which has the address, do not."""
+    def _server_gone(self, *before: str, lost: bool = False) -> tuple[str, ...]:
+        """The server goes; its volumes and its port, which has the address, do not. `lost`: its own disk goes with it."""
         if self.server is None:
             return ()
         mark = self.draft.mark("server", self.machine)
-        return (self.draft.step("delete", mark, *before, wanted="its volumes and its address are kept"),)
+        shown = "its volumes and its address are kept" + ("; what is on its own disk is lost" if lost else "")
+        return (self.draft.step("delete", mark, *before, wanted=shown),)
 
     def _renewed(self, last: Mapping[str, str], *, new_system: bool = False) -> None:
         """The rest is what any run would do, of the cloud as it will be by then. `last` are keys by volume."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from recettes.cloud import quota
-from recettes.cloud.actual import Flavor, Server, Volume
+from recettes.cloud.actual import Flavor, Server, Volume, found
 from recettes.cloud.choosing import ChoiceError, choose_flavor
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
@@ -40,22 +40,19 @@ def plan_resize(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
         return
     if current == flavor:
         return
+    on_its_own_disk = found(draft.state.volumes, draft.mark("volume", root_volume(asked.name))) is None
     if server.status not in (RUNNING, "SHUTOFF"):
         draft.refusals.append(
             f"server {asked.name} is in state {server.status}; one that runs or is stopped gets another flavour"
         )
-    elif current is not None and bool(current.disk) != bool(flavor.disk):
+    elif current is not None and flavor.disk < current.disk and on_its_own_disk:
         draft.refusals.append(
-            f"server {asked.name} is {current.name}, with {_disk(current)}, and {flavor.name} is with {_disk(flavor)}: "
-            f"that is another machine. bin/cloud rebuild {asked.name} makes it anew, on its kept data volumes"
+            f"the system of {asked.name} lies on the disk of {current.name}, {current.disk} GB, and {flavor.name} has "
+            f"{f'{flavor.disk} GB' if flavor.disk else 'none'}: bin/cloud rebuild {asked.name} makes it anew, data volumes kept"
         )
     else:
         _need(draft, current, flavor)
         draft.step("resize", mark, wanted=f"{current.name if current else server.flavor} to {flavor.name}", to=flavor.id)
-
-
-def _disk(flavor: Flavor) -> str:
-    return "a disk of its own" if flavor.disk else "its system on a volume"
 
 
 def _need(draft: LifeDraft, current: Flavor | None, flavor: Flavor) -> None:
