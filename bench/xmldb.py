@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from recettes.containers.engine import engine
 from recettes.containers.machine import Machine
@@ -182,8 +183,8 @@ def load(lab: TestLab, megabytes: int) -> None:
 
 def processor(machine: Machine) -> float:
     """Seconds that all its processes together have taken."""
-    container = engine().containers.get(machine.place.container)
-    return int(container.stats(stream=False)["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+    told: Any = engine().containers.get(machine.place.container).stats(stream=False)
+    return int(told["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
 
 def create_by_hand(machine: Machine, diacritics: bool) -> None:
