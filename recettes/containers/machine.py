@@ -114,7 +114,7 @@ class Machine:
         self.wait_ssh()
 
     def wait_booted(self) -> None:
-        until(self._booted, f"systemd in {self.name} has booted", seconds=180)
+        until(self._booted, f"systemd in {self.name} has booted")
 
     def wait_ssh(self) -> None:
         until(self._ssh_answers, f"SSH of {self.name} answers at {self.address}")

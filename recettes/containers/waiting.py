@@ -10,7 +10,7 @@ class ContainersError(RuntimeError):
     """A test machine or its engine is not as needed; the message says what to do."""
 
 
-def until(done: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
+def until(done: Callable[[], bool], what: str, *, seconds: float = 180.0) -> None:
     """Return once `done()` is true; raise ContainersError naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not done():
