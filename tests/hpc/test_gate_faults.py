@@ -275,7 +275,12 @@ def test_a_closed_standard_stream_does_not_lend_its_number_to_a_file(account: Ac
 
 
 def test_a_terminated_put_leaves_the_batch_free(account: Account) -> None:
-    running = account.start("put abc")
+    # As sshd starts it: what these tests were told to ignore (nohup), a child would ignore too.
+    ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        running = account.start("put abc")
+    finally:
+        signal.signal(signal.SIGHUP, ours)
     assert running.stdin
     running.stdin.write(record("p1.png", b"one"))
     running.stdin.flush()
