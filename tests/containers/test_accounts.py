@@ -26,7 +26,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
     with temporary_estate(["machine"]) as estate:
         machine = estate.machine("machine")
         machine.run(
-            "mkdir -p /etc/keys; cp /root/.ssh/authorized_keys /etc/keys/alice; chmod 644 /etc/keys/alice\n"
+            "mkdir -p /etc/keys; cp ~root/.ssh/authorized_keys /etc/keys/alice; chmod 644 /etc/keys/alice\n"
             "echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/keys/%u' >/etc/ssh/sshd_config.d/keys.conf\n"
             "systemctl restart ssh\n"
             "echo '%sudo ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/sudo"

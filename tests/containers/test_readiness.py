@@ -22,7 +22,7 @@ AFTER = READY + "from operations.packages import packages\npackages(name='Packag
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
     with temporary_estate(["machine"], user="debian") as estate:
-        estate.machine("machine").run("mkdir -p /root/.ssh; cp /home/debian/.ssh/authorized_keys /root/.ssh/")
+        estate.machine("machine").run("mkdir -p ~root/.ssh; cp /home/debian/.ssh/authorized_keys ~root/.ssh/")
         yield Alone(estate, estate.machine("machine"), tmp_path_factory.mktemp("alone"), user="debian")
 
 
