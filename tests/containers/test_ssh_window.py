@@ -65,8 +65,9 @@ def looked(machine: Machine) -> None:
 
 
 def comes_in(machine: Machine) -> bool:
-    probe = "ip netns exec visitor timeout 2 bash -c 'exec 3<>/dev/tcp/198.51.100.1/22; head -c 4 <&3'"
-    return machine.run(probe, check=False).out == "SSH-"
+    """The firewall lets him connect. What sshd says is not asked: it has penalties for those who call often and say nothing."""
+    probe = "ip netns exec visitor timeout 4 bash -c 'exec 3<>/dev/tcp/198.51.100.1/22'"
+    return not machine.run(probe, check=False).code
 
 
 def test_ssh_is_open_to_the_address_of_the_note_until_its_time_and_the_kernel_ends_it(machine: Machine) -> None:

@@ -106,6 +106,7 @@ def _neutron(place: Place, prefix: Path) -> Sections:
         "database": _database(place, "neutron"),
         "nova": _account(place),
         "placement": _account(place),
+        "quotas": {"quota_rbac_policy": -1},  # one for every way out, and all are the administrator's
         "ml2": {
             "type_drivers": "flat,vxlan",
             "tenant_network_types": "vxlan",
