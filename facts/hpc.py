@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from facts.files import file_states
+from facts.kraken import VENVS, venv_made
 from facts.survey import Part
 from recettes.ocr import names
-from recettes.ocr.account import AUTHORIZED_KEYS, SUBSYSTEM, VENV, Account, AccountState, Made
-from recettes.ocr.account_scripts import VENV_LISTING
+from recettes.ocr.account import AUTHORIZED_KEYS, SUBSYSTEM, Account, AccountState
+from recettes.ocr.venv import LISTING
 from recettes.shell import quote, words
 
 _FILES = "= files"
-# The virtual environment that is wanted is looked at whole, others only by their age.
-_VENVS = r"""for venv in "$folder"/*/; do
-  name=$(basename "$venv"); place=$folder/$name
-  case $name in
-    "$wanted") now=$(venv_listing "$place") ;;
-    kraken-*) now=- ;;
-    *) continue ;;
-  esac
-  recorded=-; [ ! -f "$place.listing" ] || recorded=$(cat "$place.listing")
-  echo "venv=$name $recorded $now $(stat -c %Y "$place")"
-done"""
 
 
 def account_state(want: Account) -> Part[AccountState]:
     """All that is asked of the account: of its own things only the lines of authorized_keys that call our gate."""
-    wanted = f"{names.VENV}{want.venv.digest}" if want.venv else ""
+    wanted = want.venv.name if want.venv else ""
     keys = quote(f"{want.home}/{AUTHORIZED_KEYS}")
     states = file_states([*want.folders(), *want.files], roots=[f"{want.folder}/{name}" for name in (names.MODELS, names.IMAGES)])
     script = f"""folder={quote(want.folder)} wanted={quote(wanted)}
-{VENV_LISTING}
+{LISTING}
 echo "user=$(id -un)"
 echo "home=$HOME"
 for program in {words(want.programs)}; do [ -x "$program" ] || echo "missing=$program"; done
@@ -38,7 +28,7 @@ for program in {words(want.programs)}; do [ -x "$program" ] || echo "missing=$pr
 if [ -d "$folder" ]; then
   find "$folder" -mindepth 1 -maxdepth 1 -printf 'inside=%f\\n'
   [ ! -f "$folder/{names.READY}" ] || echo "ready=$(cat "$folder/{names.READY}")"
-  {_VENVS}
+  {VENVS}
 fi
 echo {quote(_FILES)}
 {states.script}"""
@@ -57,16 +47,9 @@ echo {quote(_FILES)}
             missing=tuple(said.get("missing", [])),
             files=states.parse(lines[cut + 1 :]),
             inside=frozenset(said.get("inside", [])),
-            venvs=dict(_venv(line) for line in said.get("venv", [])),
+            venvs=dict(venv_made(line) for line in said.get("venv", [])),
             keys=tuple(said.get("key", [])),
             ready=said.get("ready", [""])[0],
         )
 
     return Part(SUBSYSTEM, script, parse)
-
-
-def _venv(line: str) -> tuple[str, Made]:
-    name, recorded, now, seconds = line.split(" ")
-    if not VENV.fullmatch(name):
-        raise ValueError(line)
-    return name, Made("" if recorded == "-" else recorded, now, float(seconds))

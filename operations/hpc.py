@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
-from functools import partial
-from typing import BinaryIO
 
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operation import operation
@@ -14,16 +11,11 @@ from pyinfra.api.operation import operation
 from facts.hpc import account_state
 from facts.survey import Part
 from operations.engine import Commands, Script, begun, bring, read, refuse
-from operations.upload import Upload
+from operations.kraken import send_large, send_wheels
 from recettes.change import Change
-from recettes.contents.entries import ContentsError
-from recettes.contents.wheels import pack_wheels, wheels
 from recettes.ocr.account import (
     Account,
     AccountState,
-    Large,
-    Venv,
-    builds,
     lets_in,
     plan_account,
     refusals,
@@ -39,8 +31,9 @@ from recettes.ocr.account_scripts import (
     programs_script,
     remove_script,
     trial_script,
-    venv_script,
+    wheels_script,
 )
+from recettes.ocr.venv import builds
 from recettes.recipes import ROOT
 
 
@@ -77,12 +70,12 @@ def _apply(actual: AccountState, want: Account, changes: Sequence[Change]) -> It
     yield Script("folders", folders_script(want))
     for path, large in uploads(changes, want).items():
         arrived = incoming(want, "file")
-        yield Upload(partial(_copy, large), arrived, OSError)
+        yield send_large(large, arrived)
         yield Script(path, place_script(want, arrived, path))
     if want.venv and builds(changes):
         archive = incoming(want, "wheels.tar")
-        yield Upload(partial(_wheels, want.venv), archive, ContentsError)
-        yield Script("Kraken, from wheels", venv_script(want, want.venv, archive))
+        yield send_wheels(want.venv, archive)
+        yield Script("Kraken, from wheels", wheels_script(want, want.venv, archive))
     if paths := [change.item for change in changes if change.item in want.files]:
         yield Script(f"{len(paths)} files of the gate", programs_script(want, paths))
     if tries(changes):
@@ -93,12 +86,3 @@ def _apply(actual: AccountState, want: Account, changes: Sequence[Change]) -> It
         yield Script("the key", keys_script(want, actual.keys))
     if gone := removed(changes):
         yield Script(f"{len(gone)} left-overs", remove_script(gone))
-
-
-def _copy(large: Large, stream: BinaryIO) -> None:
-    with large.source.open("rb") as file:
-        shutil.copyfileobj(file, stream)
-
-
-def _wheels(venv: Venv, stream: BinaryIO) -> None:
-    pack_wheels(wheels(venv.requirements, venv.version, venv.platforms), stream)

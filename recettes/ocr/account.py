@@ -12,47 +12,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 
 from recettes.change import Change
-from recettes.files import File, FileState, FileTable, differences
+from recettes.files import File, FileTable, differences
 from recettes.ocr import names
+from recettes.ocr.large import Large, plan_large
 from recettes.ocr.settings import digest_of
+from recettes.ocr.venv import Made, Venv, old_venvs, plan_venv
 
 SUBSYSTEM = "ocr"
 AUTHORIZED_KEYS = ".ssh/authorized_keys"
 TRIAL = "trial page"
 _PROGRAM, _PRIVATE, _FOLDER = 0o500, 0o400, 0o700
-VENV = re.compile(rf"{names.VENV}[0-9a-f]{{12}}")
 # Names that a run which died may have left in the gate's folder.
 _STRAY = re.compile(rf"{names.INCOMING}|\.new-[a-z-]+(\.json)?|ready\.new|{names.VENV}[0-9a-f]{{12}}\.listing-new")
-
-
-@dataclass(frozen=True)
-class Large:
-    """A file too large to be written in a script: where it is on the controller, and its SHA-256."""
-
-    source: Path
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Venv:
-    """Kraken in a virtual environment of wheels: those of `requirements`, for Python `version` on `platforms`.
-
-    `shared`: it sees the packages of `python`, too, which is there after `modules` are loaded.
-    """
-
-    requirements: str = field(repr=False)
-    version: str
-    platforms: tuple[str, ...]
-    python: str
-    modules: tuple[str, ...]
-    shared: bool
-
-    @property
-    def digest(self) -> str:
-        return digest_of(self.requirements, self.version, *self.platforms, self.python, *self.modules, str(self.shared))
 
 
 @dataclass(frozen=True)
@@ -86,15 +59,6 @@ class Account:
     def folders(self) -> dict[str, File]:
         inside = {path.rpartition("/")[0] for path in (*self.files, *self.large)}
         return {path: File(None, self.user, "", _FOLDER) for path in sorted({self.folder, self.spool, *inside})}
-
-
-@dataclass(frozen=True)
-class Made:
-    """A virtual environment that is there: digest of its files as they were made, and as they are where that was looked at."""
-
-    recorded: str
-    actual: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -143,9 +107,11 @@ def plan_account(is_: AccountState, want: Account) -> list[Change]:
         if (change.item, change.action) != (want.folder, "create")  # taking the account's lock makes it
     ]
     changes += [
-        change for path, one in sorted(want.large.items()) if (change := _plan_large(states.get(path), path, one, want.user))
+        change
+        for path, one in sorted(want.large.items())
+        if (change := plan_large(SUBSYSTEM, path, states.get(path), one, owner=want.user, mode=_PRIVATE))
     ]
-    if want.venv and (change := _plan_venv(is_, want, want.venv)):
+    if want.venv and (change := plan_venv(SUBSYSTEM, want.folder, is_.venvs, want.venv)):
         changes.append(change)
     if names.STOP not in is_.inside and (changes or is_.ready != want.digest):
         changes.append(Change(SUBSYSTEM, TRIAL, "recognise", want.model))
@@ -157,42 +123,20 @@ def plan_account(is_: AccountState, want: Account) -> list[Change]:
     return changes
 
 
-def _plan_large(state: FileState | None, path: str, want: Large, user: str) -> Change | None:
-    if state and (state.kind, state.owner, state.mode, state.digest) == ("f", user, _PRIVATE, want.sha256):
-        return None
-    return Change(SUBSYSTEM, path, "change" if state else "create", f"SHA-256 {want.sha256[:12]}…")
-
-
-def _plan_venv(is_: AccountState, want: Account, venv: Venv) -> Change | None:
-    name = f"{names.VENV}{venv.digest}"
-    there = is_.venvs.get(name)
-    if there and there.recorded and there.recorded == there.actual:
-        return None
-    return Change(SUBSYSTEM, f"{want.folder}/{name}", "restore" if there else "install", "Kraken, from wheels")
-
-
 def _surplus(is_: AccountState, want: Account) -> list[str]:
     """Names in the gate's folder that are ours and wanted no more."""
-    wanted = f"{names.VENV}{want.venv.digest}" if want.venv else ""
-    others = sorted((made.seconds, name) for name, made in is_.venvs.items() if name != wanted)
-    old = [name for _, name in (others[:-1] if want.venv else others)]  # the last one may still be at work
     kept = {f"{want.folder}/{names.MODELS}", f"{want.folder}/{names.IMAGES}"}
     files = [
         path.removeprefix(f"{want.folder}/")
         for path, state in is_.files.states.items()
         if path.rpartition("/")[0] in kept and path not in want.large and state.kind != "d"
     ]
-    return sorted([*old, *files, *(name for name in is_.inside if _STRAY.fullmatch(name))])
+    return sorted([*old_venvs(is_.venvs, want.venv), *files, *(name for name in is_.inside if _STRAY.fullmatch(name))])
 
 
 def uploads(changes: Iterable[Change], want: Account) -> dict[str, Large]:
     """The large files that the changes bring, by their place."""
     return {change.item: want.large[change.item] for change in changes if change.item in want.large}
-
-
-def builds(changes: Sequence[Change]) -> bool:
-    """Whether the changes make the virtual environment."""
-    return any(change.action in ("install", "restore") for change in changes)
 
 
 def tries(changes: Sequence[Change]) -> bool:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recettes.contents.wheels import REQUIREMENTS
 from recettes.files import File
 from recettes.ocr import names
-from recettes.ocr.account import AUTHORIZED_KEYS, Account, Venv
+from recettes.ocr.account import AUTHORIZED_KEYS, Account
+from recettes.ocr.venv import Venv, venv_script
 from recettes.shell import quote, words, write
 
-# What a virtual environment is: its files, but not what the interpreter notes for itself.
-VENV_LISTING = r"""venv_listing() {
-  ( cd "$1" && find . -name __pycache__ -prune -o ! -type d -printf '%y %m %s %Ts %P\t%l\n' | sort | sha256sum | cut -c1-64 )
-}"""
 TRIAL_PAGE = "trial.png"
 # A job of one page on a free node takes less than a minute; a queue may take hours, and the next run goes on.
 TRIAL_SECONDS = 900
@@ -37,28 +33,9 @@ def place_script(want: Account, arrived: str, path: str) -> str:
     return f"chmod 400 -- {quote(arrived)}\nmv -fT -- {quote(arrived)} {quote(path)}\n{_tidy(want)}"
 
 
-def venv_script(want: Account, venv: Venv, archive: str) -> str:
-    """Made in its place, which its programs have written in them; it counts from its listing on."""
-    place = quote(f"{want.folder}/{names.VENV}{venv.digest}")
-    wheels = quote(f"{want.folder}/{names.INCOMING}/wheels")
-    modules = f"command -v module >/dev/null 2>&1 || . /etc/profile; module load {words(venv.modules)}" if venv.modules else ":"
-    shared = "--system-site-packages" if venv.shared else ""
-    return f"""{VENV_LISTING}
-place={place}; wheels={wheels}
-umask 077
-trap 'rm -rf -- "$wheels"' EXIT
-set +u; {modules}; set -u
-rm -f -- "$place.listing"; rm -rf -- "$place" "$wheels"; mkdir "$wheels"
-tar -xf {quote(archive)} -C "$wheels"
-rm -f -- {quote(archive)}
-{quote(venv.python)} -m venv {shared} "$place"
-"$place/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-cache-dir --no-index --no-deps \\
-  --require-hashes --find-links "$wheels" --requirement "$wheels/{REQUIREMENTS}"
-[ -x "$place/bin/kraken" ] || {{ echo 'the wheels brought no program kraken' >&2; exit 1; }}
-venv_listing "$place" >"$place.listing-new"
-sync -f "$place"
-mv -fT -- "$place.listing-new" "$place.listing"
-{_tidy(want)}"""
+def wheels_script(want: Account, venv: Venv, archive: str) -> str:
+    """The virtual environment, from the wheels that have arrived."""
+    return venv_script(venv, want.folder, incoming=f"{want.folder}/{names.INCOMING}", archive=archive, umask="077")
 
 
 def programs_script(want: Account, paths: Sequence[str]) -> str:

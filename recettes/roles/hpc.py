@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recettes.contents.cache import sha256_of
 from recettes.contents.entries import ContentsError
-from recettes.contents.wheels import pinned
 from recettes.declarations.ocr import KrakenImage, KrakenWheels, OcrCluster
 from recettes.lab import LabView
 from recettes.ocr import names
-from recettes.ocr.account import Account, Large, Venv, programs_of
+from recettes.ocr.account import Account, programs_of
+from recettes.ocr.declared import large_of, venv_of
 from recettes.ocr.key_line import command, key_line
 from recettes.ocr.request import request_text
 from recettes.ocr.settings import folder_of, gate_settings, image_path, model_path, settings_text, spool_of
@@ -31,10 +30,10 @@ def account_of(lab: LabView, cluster: OcrCluster) -> Account:
     ocr = lab.wishes.lab.ocr
     assert ocr
     user, folder = lab.machine(cluster.name).user, folder_of(cluster)
-    venv = _venv(cluster)
-    large = {model_path(cluster, model): _large(model.file, model.sha256) for model in ocr.models}
+    venv = venv_of(cluster.kraken) if isinstance(cluster.kraken, KrakenWheels) else None
+    large = {model_path(cluster, model): large_of(model.file, model.sha256) for model in ocr.models}
     if isinstance(cluster.kraken, KrakenImage):
-        large[image_path(cluster, cluster.kraken)] = _large(cluster.kraken.file, cluster.kraken.sha256)
+        large[image_path(cluster, cluster.kraken)] = large_of(cluster.kraken.file, cluster.kraken.sha256)
     settings = gate_settings(cluster, ocr.models, venv.digest if venv else "")
     slurm = settings["slurm"]
     return Account(
@@ -89,28 +88,3 @@ def request_of(lab: LabView, cluster: OcrCluster) -> str:
 def _line(lab: LabView, cluster: OcrCluster) -> str:
     secret = lab.secret(names.KEY_SECRET)
     return key_line(cluster, public_key(secret) if secret else _NOT_MADE_YET, address_of(lab, cluster))
-
-
-def _venv(cluster: OcrCluster) -> Venv | None:
-    kraken = cluster.kraken
-    if not isinstance(kraken, KrakenWheels):
-        return None
-    lock = ROOT / kraken.requirements
-    try:
-        text = lock.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ContentsError(f"{lock} cannot be read: {error.strerror}. Nothing was changed.") from None
-    requirements = pinned(text, kraken.provided)
-    return Venv(requirements, kraken.version, kraken.platforms, kraken.python, kraken.modules, bool(kraken.provided))
-
-
-def _large(file: str, sha256: str) -> Large:
-    path: Path = ROOT / file
-    try:
-        with path.open("rb") as stream:
-            actual = sha256_of(stream)
-    except OSError as error:
-        raise ContentsError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from None
-    if actual != sha256:
-        raise ContentsError(f"{path} is not the declared file: its SHA-256 is {actual}. Nothing was changed.")
-    return Large(path, sha256)

@@ -11,20 +11,19 @@ from pathlib import Path
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
-from recettes.containers.cluster.settings import FILES, HOME, KRAKEN, PACKAGES, PROVIDED, UNITS, USER, USER_ID
+from recettes.containers.cluster.settings import FILES, HOME, KRAKEN, PACKAGES, UNITS, USER, USER_ID
 from recettes.containers.identity import Member, archive_of
 from recettes.containers.image import BUILD_SECONDS, ENTRYPOINT, IMAGE_LABEL, SUITE, image
 from recettes.containers.waiting import ContainersError
 from recettes.contents.cache import cache_folder
 from recettes.contents.wheels import REQUIREMENTS, pack_wheels, pinned, wheels
 from recettes.durable import locked
+from recettes.ocr.debian import PLATFORMS, PROVIDED, PYTHON
 from recettes.recipes import ROOT
 
 log = logging.getLogger(__name__)
 
 REPOSITORY = "recettes-cluster"
-PYTHON = "3.13"  # trixie's
-PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux1_x86_64")
 _WHEELS = "/root/wheels"
 # Slurm's daemons are to be enabled and not started: nothing of systemd runs while the image is made.
 _SCRIPT = f"""set -eu

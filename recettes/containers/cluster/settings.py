@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recettes.ocr.debian import PYTHON_PACKAGES
+
 # The machine's name, in every estate: Slurm's settings, made beforehand, say it.
 HOST = "hpc"
 USER = "ada"
@@ -13,27 +15,6 @@ HOME = f"/home/{USER}"
 ROBOT_PORT = 2222
 KRAKEN = "/opt/kraken"
 
-# Of the lock file's distributions, those that the Debian packages below bring.
-PROVIDED = (
-    "certifi", "charset-normalizer", "click", "cloudpickle", "filelock", "fsspec", "idna", "imageio", "jinja2", "joblib",
-    "jsonschema", "jsonschema-specifications", "lazy-loader", "lxml", "markdown", "markdown-it-py", "markupsafe", "mdurl",
-    "mpmath", "networkx", "numpy", "packaging", "pillow", "platformdirs", "protobuf", "pygments", "python-dateutil",
-    "pyyaml", "referencing", "regex", "requests", "rich", "rpds-py", "scikit-image", "scipy", "setuptools", "shapely",
-    "sympy", "threadpoolctl", "tifffile", "torch", "torchvision", "typing-extensions", "tzdata", "urllib3",
-    # Kraken names it, and only its training would use it.
-    "scikit-learn",
-    # For graphics cards, of which a container has none: 2.6 GB.
-    "cuda-bindings", "cuda-pathfinder", "cuda-toolkit", "nvidia-cublas", "nvidia-cuda-cupti", "nvidia-cuda-nvrtc",
-    "nvidia-cuda-runtime", "nvidia-cudnn-cu13", "nvidia-cufft", "nvidia-cufile", "nvidia-curand", "nvidia-cusolver",
-    "nvidia-cusparse", "nvidia-cusparselt-cu13", "nvidia-nccl-cu13", "nvidia-nvjitlink", "nvidia-nvshmem-cu13",
-    "nvidia-nvtx", "triton",
-)  # fmt: skip
-PYTHON_PACKAGES = (
-    "python3-click", "python3-dateutil", "python3-jinja2", "python3-jsonschema", "python3-lxml", "python3-markdown",
-    "python3-numpy", "python3-packaging", "python3-pil", "python3-platformdirs", "python3-protobuf", "python3-regex",
-    "python3-requests", "python3-rich", "python3-scipy", "python3-shapely", "python3-skimage", "python3-threadpoolctl",
-    "python3-torch", "python3-torchvision", "python3-venv",
-)  # fmt: skip
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge", "bubblewrap", "fonts-dejavu-core", "rsync", *PYTHON_PACKAGES)
 
 _SLURM = f"""# Made for tests: quick rather than thrifty.

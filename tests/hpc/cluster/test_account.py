@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from recettes.containers.cluster.image import PLATFORMS, PYTHON
-from recettes.containers.cluster.settings import HOME, HOST, PROVIDED, USER
+from recettes.containers.cluster.settings import HOME, HOST, USER
+from recettes.ocr.debian import PLATFORMS, PROVIDED, PYTHON
 from recettes.ocr.names import KEY, KEY_SECRET
 from tests.hpc.account import MODEL
 from tests.hpc.cluster.lab import Cluster, declare
