@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recettes.declarations.base import Declaration, DeclarationError, Mistake, note, noted, wrong
 from recettes.declarations.cloud import check_cloud
+from recettes.declarations.compute import check_compute
 from recettes.declarations.dumps import check_dumps
 from recettes.declarations.flows import Flow, check_flows
 from recettes.declarations.lab import Lab, Project
@@ -103,6 +104,7 @@ def _check(wishes: Wishes) -> None:
     check_xmldb(wishes.xml_databases, wishes.xml_packages, wishes.xml_apps, wishes.xml_users)
     check_dumps(wishes.lab, groups=GROUPS)
     check_ocr(wishes.lab.ocr, projects=tuple(seen))
+    check_compute(wishes.lab.compute)
     check_cloud(
         wishes.lab.cloud, groups=GROUPS, foreign=FOREIGN, projects=tuple(seen), administrators=wishes.lab.administrator_networks
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+MANAGED = "# Managed by recettes: changes made here are undone by the next run.\n"
 # What every unit starts from. systemd.exec(5) and systemd.resource-control(5) say what each does.
 BASELINE: Mapping[str, tuple[str, ...]] = {
     "UMask": ("0027",),
@@ -65,11 +66,6 @@ def hardened(
     `unit` and `service` are further lines of these sections, for what is no hardening (After=, Type=, StateDirectory=).
     ValueError for an exemption without reason or from a line that is not in the baseline, and for a line that goes round it.
     """
-    exempt = dict(exemptions or {})
-    if unknown := sorted(exempt.keys() - BASELINE.keys()):
-        raise ValueError(f"{unknown[0]}: no unit is hardened by this, so none can be exempted from it")
-    if silent := sorted(name for name, exemption in exempt.items() if not exemption.reason.strip()):
-        raise ValueError(f"{silent[0]}: an exemption needs a reason")
     if hidden := sorted({line.partition("=")[0] for line in service} & BASELINE.keys()):
         raise ValueError(f"{hidden[0]}: is hardened; another value is an exemption with a reason")
     lines = [
@@ -82,12 +78,20 @@ def hardened(
         f"User={user}",
         *service,
         "",
+        *hardening(exemptions or {}),
     ]
-    for name, usual in BASELINE.items():
-        lines += _lines(name, usual, exempt.get(name))
     if wanted_by:
         lines += ["", "[Install]", f"WantedBy={wanted_by}"]
-    return "# Managed by recettes: changes made here are undone by the next run.\n" + "\n".join(lines) + "\n"
+    return MANAGED + "\n".join(lines) + "\n"
+
+
+def hardening(exemptions: Mapping[str, Exemption]) -> list[str]:
+    """The lines of the baseline, but for the exemptions. Raises ValueError as `hardened` does."""
+    if unknown := sorted(exemptions.keys() - BASELINE.keys()):
+        raise ValueError(f"{unknown[0]}: no unit is hardened by this, so none can be exempted from it")
+    if silent := sorted(name for name, exemption in exemptions.items() if not exemption.reason.strip()):
+        raise ValueError(f"{silent[0]}: an exemption needs a reason")
+    return [line for name, usual in BASELINE.items() for line in _lines(name, usual, exemptions.get(name))]
 
 
 def _lines(name: str, usual: tuple[str, ...], exemption: Exemption | None) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import SerializeAsAny
 
 from recettes.declarations.base import Declaration, Hostname, Name
 from recettes.declarations.cloud import Cloud
+from recettes.declarations.compute import Compute
 from recettes.declarations.flows import Flow, Network
 from recettes.declarations.ocr import Ocr
 from recettes.declarations.people import Administrator, EMail
@@ -37,6 +38,7 @@ class Lab(Declaration):
     flows: tuple[Flow, ...] = ()
     xmldb: XmlServer = XmlServer()
     ocr: Ocr | None = None
+    compute: Compute | None = None
     cloud: Cloud | None = None
     time_zone: str = "Etc/UTC"
     release: Literal["trixie"] = "trixie"

@@ -16,6 +16,7 @@ from recettes.lab import LabView
 from recettes.loaded import recorders
 from recettes.recipes import ROOT
 from recettes.roles.base import RELAY_SECRET, base
+from recettes.roles.compute import compute
 from recettes.roles.dumps import dumps_kept, dumps_made, dumps_secrets
 from recettes.roles.ocr import ocr_secrets, ocr_submitter
 from recettes.roles.web import web
@@ -49,6 +50,8 @@ def _blueprints(lab: LabView, name: str) -> dict[str, Blueprint]:
         roles["xmldb"] = _xmldb(lab, name)
     if "images" in groups:
         roles["ocr"] = ocr_submitter(lab, name)
+    if "compute" in groups:
+        roles["compute"] = compute(lab.wishes.lab.compute)
     program = (ROOT / "programs/loaded").read_text(encoding="utf-8")
     return {role: part + Blueprint(files=recorders(part.units, program)) for role, part in roles.items()}
 

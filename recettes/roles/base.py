@@ -14,6 +14,7 @@ from recettes.base.watch import watch
 from recettes.blueprint import Blueprint, together
 from recettes.declarations.lab import Lab
 from recettes.declarations.relay import RELAY_SECRET
+from recettes.declarations.updates import Updates
 from recettes.estate import Estate, Machine
 
 __all__ = ["RELAY_SECRET", "base"]
@@ -30,7 +31,7 @@ def base(lab: Lab, estate: Estate, machine: Machine, *, today: date, relay_passw
     parts = [
         access(administrators),
         system(lab.time_zone),
-        updates(lab.updates, machine.name),
+        updates(_without_reboot(lab.updates) if "compute" in machine.groups else lab.updates, machine.name),
         bans([*lab.administrator_networks, *addresses]),
         neighbours(estate),
         watch(lab.relay, shown),
@@ -39,3 +40,8 @@ def base(lab: Lab, estate: Estate, machine: Machine, *, today: date, relay_passw
     if lab.relay:
         parts.append(mail(lab.relay, machine.name, relay_password if lab.relay.user else None))
     return together(parts)
+
+
+def _without_reboot(updates: Updates) -> Updates:
+    """Work of days is not ended by a reboot at night: the daily watch tells of one that is due."""
+    return updates.model_copy(update={"reboot": False})
