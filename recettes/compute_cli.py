@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bin/compute",
-        description="Work on a machine for computing. The command runs in the folder of its results, without network or shell; what "
-        "was sent lies in ../data.",
+        description="Work on a machine for computing. The command runs in the folder of its results, without network or shell; "
+        "what was sent lies in ../data.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command, does, text in (
@@ -196,9 +196,8 @@ def _find(asked: argparse.Namespace) -> tuple[Remote, dict[str, Any]]:
     machines = _machines(asked.machine)
     found = [(remote, one) for remote in machines for one in remote.status() if one["name"] == asked.name]
     if not found:
-        raise EstateError(
-            f"There is no {asked.name} on {', '.join(one.machine.name for one in machines)}; see bin/compute status."
-        )
+        names = ", ".join(one.machine.name for one in machines)
+        raise EstateError(f"There is no {asked.name} on {names}; bin/compute status lists what there is.")
     if len(found) > 1:
         names = " or ".join(remote.machine.name for remote, _ in found)
         raise EstateError(f"{asked.name} is on several machines: say --machine {names}.")

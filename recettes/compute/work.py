@@ -23,6 +23,14 @@ _EXEMPTIONS = {
     "MemoryMax": Exemption("compute.slice says how much all work together may take"),
     "TasksMax": Exemption("a library has a thread for each processor, and many libraries do", ("4096",)),
 }
+_SETTINGS = (
+    "PrivateNetwork=yes",
+    "OOMPolicy=kill",
+    "OOMScoreAdjust=500",
+    "Nice=5",
+    "# Nobody knows which program it will be: most go on when something is refused, and none when it is killed for it.",
+    "SystemCallErrorNumber=EPERM",
+)
 # Of what is scarce at a moment, everything else on the machine gets five times the part of all work.
 _SLICE = """[Unit]
 Description=All work on this machine together
@@ -44,7 +52,7 @@ exec /usr/bin/python3 -IB {LIBRARY} "$@"
 
 def work() -> Blueprint:
     """All but Kraken."""
-    settings = ["[Service]", "PrivateNetwork=yes", "OOMPolicy=kill", "OOMScoreAdjust=500", "Nice=5", *hardening(_EXEMPTIONS)]
+    settings = ["[Service]", *_SETTINGS, *hardening(_EXEMPTIONS)]
     return Blueprint(
         packages=PACKAGES,
         accounts={ACCOUNT: Account(home=WORK)},
