@@ -194,15 +194,14 @@ def _machines(name: str | None) -> list[Remote]:
 def _find(asked: argparse.Namespace) -> tuple[Remote, dict[str, Any]]:
     """The machine that has the work, and how it stands there."""
     machines = _machines(asked.machine)
-    found = [(remote, one) for remote in machines for one in remote.status() if one["name"] == asked.name]
+    found = [(remote, one) for remote in machines for one in remote.status(asked.name)]
     if not found:
         names = ", ".join(one.machine.name for one in machines)
         raise EstateError(f"There is no {asked.name} on {names}; bin/compute status lists what there is.")
     if len(found) > 1:
         names = " or ".join(remote.machine.name for remote, _ in found)
         raise EstateError(f"{asked.name} is on several machines: say --machine {names}.")
-    remote, one = found[0]
-    return remote, (remote.status(asked.name)[0] if asked.command == "status" and one["state"] != "half sent" else one)
+    return found[0]
 
 
 def _sentence(remote: Remote, one: dict[str, Any]) -> str:
