@@ -216,7 +216,9 @@ def _sentence(remote: Remote, one: dict[str, Any]) -> str:
                 f"interrupted: the machine went down while it ran, begun {_time(one['started'])}; bin/compute again {one['name']}"
             )
         case "half sent":
-            state = "half sent: the same bin/compute run sends it anew, bin/compute drop removes it"
+            state = "being sent, or cut off on its way: the same bin/compute run sends it anew, bin/compute drop removes it"
+        case "half dropped":
+            state = "being dropped, or half dropped: bin/compute drop goes on with it"
     results = one.get("results")
     amount = f"; results: {_amount(**{'files': results['files'], 'size': results['bytes']})}" if results else ""
     fetched = (

@@ -288,6 +288,9 @@ def test_a_machine_for_a_task_is_reported_when_its_day_has_passed() -> None:
     assert done(plan) == []
     assert plan.notes == ("server vips ended on 2026-05-03: bin/cloud purge server:vips",)
     assert "create server vips" in done(plan_cloud(state, replace(want, machines=(*want.machines, task), ended={})))
+    # It can be removed while it is still declared: its day says that it is over.
+    purged = plan_cloud(replace(state, servers=(*state.servers, vips)), want, ["server:vips"])
+    assert (done(purged), purged.refusals) == (["delete server vips"], ())
 
 
 def test_everything_goes_only_when_everything_is_named() -> None:
