@@ -88,7 +88,10 @@ def _run(asked: argparse.Namespace) -> None:
     root = _folder(asked.folder)
     if not root.is_dir():
         raise EstateError(f"{root} is no folder. Nothing was sent.")
-    files, others = files_of(root)
+    try:
+        files, others = files_of(root)
+    except StreamError as error:
+        raise EstateError(f"{error}. Nothing was sent.") from None
     if others:
         raise EstateError(f"{root / others[0]} is neither a file nor a folder: links are not sent. Nothing was sent.")
     machines = _machines(asked.machine)

@@ -172,12 +172,14 @@ def test_an_image_goes_to_vips_and_comes_back_turned(desk: Desk) -> None:
 
 
 def test_kraken_reads_a_page_with_the_declared_model(desk: Desk) -> None:
-    folder = desk.folder("pages", page_dot_png=draw(desk.machine, {"page": TEXT})["page"])
-    words = ["kraken", "-i", "../data/page.png", "page.xml", "-a", "binarize", "segment", "-x", "ocr", "-m", PLACE]
-    desk.done("run", "read", folder, "--", *words)
+    pages = draw(desk.machine, {"one": TEXT[:2], "two": TEXT[2:]})
+    folder = desk.folder("pages", one_dot_png=pages["one"], two_dot_png=pages["two"])
+    words = f'ln -sf ../data/*.png . && kraken -I "*.png" -o .xml -a binarize segment -x ocr -m {PLACE}'
+    desk.done("run", "read", folder, "--", "sh", "-c", words)
     assert "well" in (told := desk.end_of("read")), told
-    desk.done("fetch", "read", desk.lab.scratch / "read")
-    read = text_of((desk.lab.scratch / "read/page.xml").read_bytes())
+    desk.done("fetch", "read", out := desk.lab.scratch / "read")
+    assert sorted(path.name for path in out.iterdir()) == ["one.xml", "two.xml"]
+    read = "\n".join(text_of((out / f"{page}.xml").read_bytes()) for page in ("one", "two"))
     assert character_error(read, "\n".join(TEXT)) <= 0.05, read
 
 
