@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import SerializeAsAny
+from pydantic import AfterValidator, SerializeAsAny
 
 from recettes.declarations.base import Declaration, Hostname, Name
 from recettes.declarations.cloud import Cloud
@@ -16,6 +17,17 @@ from recettes.declarations.relay import MailRelay
 from recettes.declarations.sites import Site
 from recettes.declarations.updates import Updates
 from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlServer, XmlUser
+
+
+# The folders of Debian's tzdata. Names outside, such as US/Eastern, are aliases that its package does not hold.
+_AREAS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Etc", "Europe", "Indian", "Pacific")
+
+
+def _time_zone(value: str) -> str:
+    known = available_timezones()  # none where this computer has no tz database
+    if value.partition("/")[0] not in _AREAS or (known and value not in known):
+        raise ValueError("is not a time zone by its place, such as America/Toronto or Etc/UTC")
+    return value
 
 
 class Lab(Declaration):
@@ -38,7 +50,7 @@ class Lab(Declaration):
     xmldb: XmlServer = XmlServer()
     ocr: Ocr | None = None
     cloud: Cloud | None = None
-    time_zone: str = "Etc/UTC"
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "Etc/UTC"
     release: Literal["trixie"] = "trixie"
 
 
