@@ -18,7 +18,6 @@ from recettes.declarations.sites import Site
 from recettes.declarations.updates import Updates
 from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlServer, XmlUser
 
-
 # The folders of Debian's tzdata. Names outside, such as US/Eastern, are aliases that its package does not hold.
 _AREAS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Etc", "Europe", "Indian", "Pacific")
 
