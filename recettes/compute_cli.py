@@ -27,7 +27,6 @@ GROUP = "compute"
 HERE = "RECETTES_HERE"
 # The same as programs/compute's.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_WHY = {"oom-kill": "it took more memory than work gets", "timeout": "it did not stop when it was told to"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -234,7 +233,9 @@ def _outcome(ended: dict[str, Any]) -> str:
     result, status = str(ended.get("result")), str(ended.get("status"))
     if result == "success" and status == "0":
         return "well"
-    return f"with status {status}" + ("" if result in ("success", "exit-code", "signal") else f": {_WHY.get(result, result)}")
+    if result == "oom-kill" or status == "KILL":
+        return "killed, most likely for taking more memory than work gets"
+    return f"with status {status}" + ("" if result in ("success", "exit-code", "signal") else f" ({result})")
 
 
 def _time(seconds: float) -> str:

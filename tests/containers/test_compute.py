@@ -116,11 +116,11 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with test_lab(["pages"], tmp_path_factory.mktemp("compute"), groups={"pages": ("compute",)}) as lab:
+    with test_lab(["pages"], tmp_path_factory.mktemp("compute"), user="debian", groups={"pages": ("compute",)}) as lab:
         desk = Desk(lab)
         desk.machine.remove()
         key = kept_key(lab.estate.administrator_key).public
-        desk.machine.make(cluster_image(engine()), user="root", public_key=key)
+        desk.machine.make(cluster_image(engine()), user="debian", public_key=key)
         desk.machine.start()
         desk.machine.run("systemctl disable --now --quiet slurmctld slurmd munge slurm-node; rm -r /opt/kraken")
         lab.declare(LAB.format(compute=COMPUTE))
@@ -198,6 +198,13 @@ def test_work_has_no_network_no_shell_and_writes_nothing_but_results(desk: Desk)
     assert {inside[what] for what in ("data", "beside", "etc", "secret", "root")} <= {"PermissionError", "OSError"}
     assert inside["tmp"] == "done"
     assert desk.machine.run("stat -c %U:%a /srv/compute/probe/data/probe.py").out.strip() == "root:750"
+
+
+def test_work_that_takes_too_much_memory_is_ended_and_not_the_machine(desk: Desk) -> None:
+    desk.machine.run("systemctl start compute.slice && systemctl set-property --runtime compute.slice MemoryMax=200M")
+    desk.done("run", "greedy", desk.folder("greedy", file="x"), "--", "python3", "-c", "x = b'x' * 10**9")
+    assert "more memory than work gets" in desk.end_of("greedy")
+    desk.machine.run("systemctl revert compute.slice")
 
 
 def test_work_that_the_machine_went_down_under_was_interrupted_and_starts_again(desk: Desk) -> None:
