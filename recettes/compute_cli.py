@@ -97,11 +97,13 @@ def _run(asked: argparse.Namespace) -> None:
     if len(machines) > 1:
         raise EstateError(f"There are several machines: say --machine {' or '.join(one.machine.name for one in machines)}.")
     [remote] = machines
+    amount = _amount(files=len(files), size=size_of(files))
+    _tell(f"sending {amount} to {remote.machine.name}")
     try:
         remote.run(asked.name, asked.words, root, files, size_of(files))
     except StreamError as error:
         raise EstateError(f"{error}. Nothing was started; the same command sends it anew.") from None
-    print(f"{asked.name} runs on {remote.machine.name}, on {_amount(files=len(files), size=size_of(files))}.")
+    print(f"{asked.name} runs on {remote.machine.name}, on {amount}.")
 
 
 def _again(asked: argparse.Namespace) -> None:
@@ -149,6 +151,7 @@ def _fetch(asked: argparse.Namespace) -> None:
         if beside.exists():
             shutil.rmtree(beside)  # a fetch that died left it
         beside.mkdir(mode=0o700)
+        _tell(f"fetching {_size(size)} from {remote.machine.name}")
         try:
             sums = remote.fetch(asked.name, beside, size)
             beside.chmod(0o777 & ~_umask())
@@ -248,6 +251,11 @@ def _amount(*, files: int, size: int) -> str:
 
 def _size(size: int) -> str:
     return f"{size} bytes" if size < 10**5 else f"{size / 1e6:,.1f} MB"
+
+
+def _tell(what: str) -> None:
+    """Of what may take hours."""
+    print(f"-- {what}", file=sys.stderr, flush=True)
 
 
 def _umask() -> int:
