@@ -9,7 +9,7 @@ from typing import Any
 
 from recettes.cloud.api import COMPUTE, IMAGES, VOLUMES, CloudError
 from recettes.cloud.doing import does
-from recettes.cloud.doing_machines import free, marked, running
+from recettes.cloud.doing_machines import ask, free, marked, running
 from recettes.cloud.life.names import snapshot as snapshot_name
 from recettes.cloud.life.quiet import end_script, grow_script, quiet_script
 from recettes.cloud.life.sizes import GROW
@@ -28,13 +28,14 @@ def _server(work: Work, server: str) -> Mapping[str, Any]:
     return found
 
 
-def _ask(work: Work, server: str, action: Mapping[str, Any]) -> None:
-    """409: it is on its way already, or goes somewhere else, which waiting tells."""
-    try:
-        work.api.post(COMPUTE, f"/servers/{server}/action", action, again=True)
-    except CloudError as error:
-        if error.status != 409:
-            raise
+def _once(work: Work, server: str, action: Mapping[str, Any]) -> None:
+    """What is not to be done twice: where the answer was lost, whatever the server is busy with is that."""
+
+    def make() -> bool:
+        work.api.post(COMPUTE, f"/servers/{server}/action", action)
+        return True
+
+    once(make, lambda: True if _server(work, server).get("OS-EXT-STS:task_state") else None)
 
 
 def _until(work: Work, server: str, item: str, *wanted: str) -> str:
@@ -53,14 +54,14 @@ def _until(work: Work, server: str, item: str, *wanted: str) -> str:
 @does("stop", "server")
 def _stop(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    _ask(work, server, {"os-stop": None})
+    ask(work, server, {"os-stop": None}, "SHUTOFF")
     _until(work, server, step.mark.item, "SHUTOFF")
 
 
 @does("reboot", "server")
 def _reboot(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    work.api.post(COMPUTE, f"/servers/{server}/action", {"reboot": {"type": "HARD" if given["hard"] else "SOFT"}})
+    _once(work, server, {"reboot": {"type": "HARD" if given["hard"] else "SOFT"}})
     running(work, server, step.mark)
 
 
@@ -84,7 +85,11 @@ def _resize(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 @does("confirm", "server")
 def _confirm(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    _ask(work, server, {"confirmResize": None})
+    try:
+        ask(work, server, {"confirmResize": None}, "ACTIVE", "SHUTOFF")
+    except CloudError as error:
+        if "not been resized" not in str(error):  # asked twice: the first answer was lost
+            raise
     _until(work, server, step.mark.item, "ACTIVE", "SHUTOFF")
 
 
@@ -93,7 +98,7 @@ def _rebuild(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     """Its own disk is written anew; name, port and volumes stay."""
     server = work.id(step.mark)
     before = _server(work, server)["status"]
-    work.api.post(COMPUTE, f"/servers/{server}/action", {"rebuild": {"imageRef": given["image"]}})
+    _once(work, server, {"rebuild": {"imageRef": given["image"]}})
     _until(work, server, step.mark.item, "SHUTOFF" if before == "SHUTOFF" else "ACTIVE")
 
 
@@ -103,7 +108,8 @@ def _detach(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     try:
         work.api.delete(COMPUTE, f"/servers/{given['server']}/os-volume_attachments/{volume}")
     except CloudError as error:
-        if error.status != 409:  # on its way already
+        # On its way already, or not to be had.
+        if error.status != 409 or work.api.get(VOLUMES, f"/volumes/{volume}")["volume"]["status"] == "in-use":
             raise
     work.until(lambda: free(work, volume), f"detaching volume {step.mark.item}")
 
@@ -178,7 +184,7 @@ def _go_on(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> Non
     if not given["running"]:
         return
     if given["stopped"]:
-        _ask(work, server, {"os-start": None})
+        ask(work, server, {"os-start": None}, "ACTIVE")
         running(work, server, step.mark)
         return
     try:
