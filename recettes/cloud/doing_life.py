@@ -13,7 +13,7 @@ from recettes.cloud.doing_machines import ask, free, marked, running
 from recettes.cloud.life.names import snapshot as snapshot_name
 from recettes.cloud.life.quiet import end_script, grow_script, quiet_script
 from recettes.cloud.life.sizes import GROW
-from recettes.cloud.marks import Mark
+from recettes.cloud.marks import TOGETHER, Mark
 from recettes.cloud.reaching import on_machine
 from recettes.cloud.steps import Step
 from recettes.cloud.work import Work, once
@@ -181,7 +181,7 @@ def _snapshot(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 
 
 def _go_on(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
-    if not given["running"]:
+    if not given["goes_on"]:
         return
     if given["stopped"]:
         ask(work, server, {"os-start": None}, "ACTIVE")
@@ -195,17 +195,22 @@ def _go_on(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> Non
 
 def _take(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        waited = [pool.submit(_volume_taken, work, step, given["label"], item, id_) for item, id_ in given["volumes"].items()]
+        waited = [pool.submit(_volume_taken, work, step, given, item, id_) for item, id_ in given["volumes"].items()]
         if given["disk"]:
-            waited.append(pool.submit(_disk_taken, work, step, given["label"], server))
+            waited.append(pool.submit(_disk_taken, work, step, given, server))
         for one in waited:
             one.result()
 
 
-def _volume_taken(work: Work, step: Step, label: str, item: str, volume: str) -> None:
-    mark = Mark(step.mark.estate, "snapshot", snapshot_name(item, label))
+def _together(step: Step, given: Mapping[str, Any]) -> dict[str, str]:
+    return {TOGETHER: f"{step.mark.item} {len(given['volumes']) + bool(given['disk'])}"}
+
+
+def _volume_taken(work: Work, step: Step, given: Mapping[str, Any], item: str, volume: str) -> None:
+    mark = Mark(step.mark.estate, "snapshot", snapshot_name(item, given["label"]))
     # Forced: it is in use.
-    body = {"volume_id": volume, "name": mark.name, "description": mark.description, "force": True, "metadata": mark.metadata}
+    body = {"volume_id": volume, "name": mark.name, "description": mark.description, "force": True,
+            "metadata": mark.metadata | _together(step, given)}  # fmt: skip
     made = once(
         lambda: str(work.api.post(VOLUMES, "/snapshots", {"snapshot": body})["snapshot"]["id"]),
         lambda: marked(work, VOLUMES, "/snapshots/detail", mark),
@@ -220,15 +225,16 @@ def _volume_taken(work: Work, step: Step, label: str, item: str, volume: str) ->
     work.until(ready, f"taking {item}")
 
 
-def _disk_taken(work: Work, step: Step, label: str, server: str) -> None:
-    mark = Mark(step.mark.estate, "image", snapshot_name(step.mark.item, label))
+def _disk_taken(work: Work, step: Step, given: Mapping[str, Any], server: str) -> None:
+    mark = Mark(step.mark.estate, "image", snapshot_name(step.mark.item, given["label"]))
+    metadata = mark.metadata | _together(step, given)
 
     def image() -> Mapping[str, Any] | None:
         listed = work.api.all(IMAGES, f"/images?name={mark.name}", "images")
         return listed[0] if listed else None
 
     def make() -> bool:
-        work.api.post(COMPUTE, f"/servers/{server}/action", {"createImage": {"name": mark.name, "metadata": mark.metadata}})
+        work.api.post(COMPUTE, f"/servers/{server}/action", {"createImage": {"name": mark.name, "metadata": metadata}})
         return True
 
     once(make, lambda: True if image() else None)

@@ -47,7 +47,7 @@ def test_a_taken_name_is_left_alone_until_it_is_handed_over_and_two_of_one_tag_a
 
     # As the sentences say.
     properties = dict(re.findall(r"--property ([a-z-]+)=(\S+)", hand_over["volume"]))
-    cloud.block_storage.set_volume_metadata(texts, **properties)
+    cloud.block_storage.set_volume_metadata(texts.id, **properties)
     cloud.network.update_network(network, description=hand_over["network"].removeprefix("--description ").strip("'"))
     cloud.compute.delete_server(xmldb)
     cloud.compute.wait_for_delete(xmldb, interval=0.2)
