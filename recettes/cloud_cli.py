@@ -15,7 +15,7 @@ from pathlib import Path
 from recettes import cloud_life_cli, cloud_request_cli
 from recettes.asking import confirmed
 from recettes.cloud.client import told
-from recettes.cloud.comparing import described, differences
+from recettes.cloud.comparing import beside, described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.plan import EVERYTHING
 from recettes.declarations.base import DeclarationError
@@ -109,8 +109,9 @@ def compare(asked: argparse.Namespace) -> int:
     if unknown := [name for name in asked.estates if name not in named]:
         raise EstateError(f"There is no estate {unknown[0]} of a cloud; there are {', '.join(named) or 'none'}.")
     assert lab.cloud
-    first, second = (described(lab, lab.cloud, named[name]) | _commits(name) for name in asked.estates)
-    for what, one, other in differences(first, second):
+    first, second = (described(lab, lab.cloud, named[name]) for name in asked.estates)
+    commits = beside(*map(_commits, asked.estates))
+    for what, one, other in [*differences(first, second), *commits]:
         print(f"{what}\n  {asked.estates[0]}: {one}\n  {asked.estates[1]}: {other}")
     return DONE
 

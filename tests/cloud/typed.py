@@ -14,10 +14,14 @@ from tests.harness import ROOT
 
 COMMAND = (str(ROOT / ".venv/bin/python"), "-m", "recettes.cloud_cli")
 
-# What machines are reached by, where none runs: it writes down what they were told.
+# What machines are reached by, where none runs: it writes down what they were told, and says what is in the estate's folder.
 SSH = """#!/bin/sh
-for word; do machine=$last last=$word; done
+for word; do
+    [ "$last" != -F ] || folder=${word%/*}
+    machine=$last last=$word
+done
 { echo "-- $machine"; cat; } >>"$SSH_TOLD"
+[ ! -f "$folder/says-$machine" ] || cat "$folder/says-$machine"
 exit "$(cat "$SSH_STATUS")"
 """
 
