@@ -37,7 +37,7 @@ class Typed(CloudLab):
         try:
             return subprocess.run(
                 [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), capture_output=True,
-                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=300, check=False,
+                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=900, check=False,
             )  # fmt: skip
         finally:
             os.close(keyboard)
