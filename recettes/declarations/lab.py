@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import SerializeAsAny
+from pydantic import AfterValidator, SerializeAsAny
 
 from recettes.declarations.base import Declaration, Hostname, Name
 from recettes.declarations.cloud import Cloud
@@ -16,6 +17,18 @@ from recettes.declarations.relay import MailRelay
 from recettes.declarations.sites import Site
 from recettes.declarations.updates import Updates
 from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlPackage, XmlServer, XmlUser
+
+# The folders of Debian's tzdata. Names outside, such as US/Eastern, are aliases that its package does not hold.
+_AREAS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Etc", "Europe", "Indian", "Pacific")
+
+
+def _time_zone(value: str) -> str:
+    try:
+        if value.partition("/")[0] in _AREAS and ZoneInfo(value):
+            return value
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    raise ValueError("is not a time zone by its place, such as America/Toronto or Etc/UTC")
 
 
 class Lab(Declaration):
@@ -38,7 +51,7 @@ class Lab(Declaration):
     xmldb: XmlServer = XmlServer()
     ocr: Ocr | None = None
     cloud: Cloud | None = None
-    time_zone: str = "Etc/UTC"
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "Etc/UTC"
     release: Literal["trixie"] = "trixie"
 
 

@@ -13,7 +13,7 @@ import pytest
 from recettes.accounts import Account
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
-from tests.alone import Alone
+from tests.containers.one_operation import Controller
 
 pytestmark = pytest.mark.containers
 
@@ -22,20 +22,20 @@ SERVICE = Account("/var/lib/demo")
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    with temporary_estate(["machine"]) as estate:
-        machine = estate.machine("machine")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with temporary_estate(["web"]) as estate:
+        machine = estate.machine("web")
         machine.run(
             "mkdir -p /etc/keys; cp ~root/.ssh/authorized_keys /etc/keys/alice; chmod 644 /etc/keys/alice\n"
             "echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/keys/%u' >/etc/ssh/sshd_config.d/keys.conf\n"
             "systemctl restart ssh\n"
             "echo '%sudo ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/sudo"
         )
-        yield Alone(estate, machine, tmp_path_factory.mktemp("alone"))
+        yield Controller(estate, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
-def machine(alone: Alone) -> Machine:
+def machine(alone: Controller) -> Machine:
     return alone.machine
 
 
@@ -46,15 +46,15 @@ def accounts(**wanted: Account) -> str:
     )
 
 
-def logs_in(alone: Alone, name: str, command: str = "true") -> bool:
+def logs_in(alone: Controller, name: str, command: str = "true") -> bool:
     run = subprocess.run(
-        ["ssh", "-F", alone.estate.ssh_config, "-o", "BatchMode=yes", "-l", name, "machine", command],
+        ["ssh", "-F", alone.estate.ssh_config, "-o", "BatchMode=yes", "-l", name, "web", command],
         capture_output=True, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     return run.returncode == 0
 
 
-def test_a_person_gets_in_by_key_and_becomes_root_and_nobody_gets_in_as_a_service(alone: Alone, machine: Machine) -> None:
+def test_a_person_gets_in_by_key_and_becomes_root_and_nobody_gets_in_as_a_service(alone: Controller, machine: Machine) -> None:
     assert alone.converge(accounts(alice=ALICE, demo=SERVICE)) == [("create", "alice"), ("create", "demo")]
     assert logs_in(alone, "alice", "sudo -n true")
     assert machine.run("stat -c '%U %a' /home/alice").out.strip() == "alice 700"
@@ -63,7 +63,7 @@ def test_a_person_gets_in_by_key_and_becomes_root_and_nobody_gets_in_as_a_servic
     assert int(machine.run("id -u demo").out) < 1000 <= int(machine.run("id -u alice").out)
 
 
-def test_key_login_works_where_sshd_does_not_ask_pam(alone: Alone, machine: Machine) -> None:
+def test_key_login_works_where_sshd_does_not_ask_pam(alone: Controller, machine: Machine) -> None:
     machine.run("echo 'UsePAM no' >/etc/ssh/sshd_config.d/pam.conf; systemctl restart ssh")
     assert logs_in(alone, "alice")
     machine.run("rm /etc/ssh/sshd_config.d/pam.conf; systemctl restart ssh")
@@ -84,7 +84,7 @@ def test_key_login_works_where_sshd_does_not_ask_pam(alone: Alone, machine: Mach
         "userdel alice",
     ],
 )
-def test_what_somebody_changed_by_hand_is_seen_and_undone(alone: Alone, machine: Machine, damage: str) -> None:
+def test_what_somebody_changed_by_hand_is_seen_and_undone(alone: Controller, machine: Machine, damage: str) -> None:
     # usermod and userdel refuse to touch the home of somebody who is there.
     machine.run('kill -KILL $(grep -lsE "^Uid:.$(id -u alice)" /proc/[0-9]*/status | cut -d / -f 3); sleep 0.5', check=False)
     machine.run(damage + " 2>&1")
@@ -95,7 +95,7 @@ def test_what_somebody_changed_by_hand_is_seen_and_undone(alone: Alone, machine:
     assert logs_in(alone, "alice", "test -d ~ -a $SHELL = /bin/bash")
 
 
-def test_an_account_ends_by_itself_after_its_last_day(alone: Alone) -> None:
+def test_an_account_ends_by_itself_after_its_last_day(alone: Controller) -> None:
     today = date.today()
     alone.converge(accounts(alice=replace(ALICE, until=today + timedelta(1)), demo=SERVICE))
     assert logs_in(alone, "alice")
@@ -105,10 +105,10 @@ def test_an_account_ends_by_itself_after_its_last_day(alone: Alone) -> None:
     assert logs_in(alone, "alice")
 
 
-def test_a_dropped_person_is_out_at_once_and_the_files_stay(alone: Alone, machine: Machine, tmp_path: Path) -> None:
+def test_a_dropped_person_is_out_at_once_and_the_files_stay(alone: Controller, machine: Machine, tmp_path: Path) -> None:
     machine.run("su alice -c 'echo data >/home/alice/data'; su alice -c 'setsid nohup sleep 1000 >/dev/null 2>&1 &'")
     session = subprocess.Popen(
-        ["ssh", "-F", alone.estate.ssh_config, "-o", "BatchMode=yes", "-l", "alice", "machine", "echo in; sleep 1000"],
+        ["ssh", "-F", alone.estate.ssh_config, "-o", "BatchMode=yes", "-l", "alice", "web", "echo in; sleep 1000"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert session.stdout
@@ -122,36 +122,36 @@ def test_a_dropped_person_is_out_at_once_and_the_files_stay(alone: Alone, machin
     assert machine.run("cat /home/alice/data").out == "data\n"
 
 
-def test_a_dropped_account_that_somebody_opens_again_is_locked_again(alone: Alone, machine: Machine) -> None:
+def test_a_dropped_account_that_somebody_opens_again_is_locked_again(alone: Controller, machine: Machine) -> None:
     machine.run("usermod --unlock --expiredate '' --shell /bin/bash --groups sudo alice 2>&1", check=False)
     machine.run("usermod --expiredate '' --shell /bin/bash alice")
     assert alone.converge(accounts(demo=SERVICE)) == [("lock", "alice")]
     assert not logs_in(alone, "alice")
 
 
-def test_a_person_who_comes_back_gets_the_same_account(alone: Alone, machine: Machine) -> None:
+def test_a_person_who_comes_back_gets_the_same_account(alone: Controller, machine: Machine) -> None:
     number = machine.run("id -u alice").out
     assert alone.converge(accounts(alice=ALICE, demo=SERVICE)) == [("change", "alice")]
     assert machine.run("id -u alice").out == number
     assert logs_in(alone, "alice", "sudo -n true")
 
 
-def test_a_dropped_service_account_is_locked_and_its_processes_are_left_to_its_unit(alone: Alone, machine: Machine) -> None:
+def test_a_dropped_service_account_is_locked_and_its_processes_are_left_to_its_unit(alone: Controller, machine: Machine) -> None:
     machine.run("setpriv --reuid demo --regid demo --clear-groups setsid sleep 1000 >/dev/null 2>&1 & sleep 0.5")
     assert alone.converge(accounts(alice=ALICE)) == [("lock", "demo")]
     uid = machine.run("id -u demo").out.strip()
     assert machine.run(f"grep -lsE '^Uid:.{uid}' /proc/[0-9]*/status").code == 0
 
 
-def test_an_account_that_was_never_ours_is_left_alone(alone: Alone, machine: Machine) -> None:
+def test_an_account_that_was_never_ours_is_left_alone(alone: Controller, machine: Machine) -> None:
     machine.run("useradd --groups sudo --shell /bin/bash neighbour")
     before = machine.run("getent passwd neighbour; id neighbour").out
     assert alone.converge(accounts(alice=ALICE)) == []
     assert machine.run("getent passwd neighbour; id neighbour").out == before
 
 
-def test_the_account_of_the_connection_is_not_locked(alone: Alone, machine: Machine) -> None:
-    as_alice = replace(alone, user="alice")
+def test_the_account_of_the_connection_is_not_locked(alone: Controller, machine: Machine) -> None:
+    as_alice = replace(alone, data={"ssh_user": "alice", "_sudo": True})
     for wanted in (accounts(), accounts(alice=replace(ALICE, groups=frozenset()))):
         run = as_alice.attempt(wanted)
         assert run.status != 0

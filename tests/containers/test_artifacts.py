@@ -95,7 +95,7 @@ class Place:
         return self.controller.dry(DEPLOY.format(wanted={"tool": want}))
 
     def apply(self, want: Artifact | None) -> Run:
-        return self.controller.apply(DEPLOY.format(wanted={"tool": want}))
+        return self.controller.attempt(DEPLOY.format(wanted={"tool": want}))
 
     def there(self) -> list[str]:
         return sorted(self.machine.run(f"ls -A {PLACE} 2>/dev/null || :").out.split())

@@ -80,24 +80,24 @@ def comes_in(estate: ContainersEstate) -> bool:
 
 
 def test_a_dry_run_says_what_the_run_does_and_a_second_run_does_nothing(controller: Controller, web: Machine) -> None:
-    planned, done = controller.dry(SITES), controller.apply(SITES)
+    planned, done = controller.dry(SITES), controller.attempt(SITES)
     assert done.status == 0, done.output
     assert planned.changes == done.changes
     assert "table inet recettes" in planned.items
     assert controller.dry(SITES).changes == []
-    again = controller.apply(SITES)
+    again = controller.attempt(SITES)
     assert again.changes == [] and "No changes" in again.output
     assert "dport 443 accept" in table(web)
     assert web.run(f"stat -c %U:%G:%a {SAVED}").out.strip() == "root:root:600"
 
 
 def test_a_changed_flow_is_shown_and_a_dropped_one_is_closed(controller: Controller, web: Machine) -> None:
-    controller.converge(SITES)
+    controller.settle(SITES)
     planned = controller.dry(OTHERS)
     [change] = [change for change in planned.changes if change.item == "table inet recettes"]
     assert any(line.startswith("-") and "dport 80 " in line for line in change.diff)
     assert any(line.startswith("+") and "192.0.2.0/24" in line for line in change.diff)
-    assert controller.apply(OTHERS).changes == planned.changes
+    assert controller.attempt(OTHERS).changes == planned.changes
     assert "dport 80 " not in table(web)
 
 
@@ -117,12 +117,12 @@ def test_a_changed_flow_is_shown_and_a_dropped_one_is_closed(controller: Control
 )
 def test_damage_is_named_by_the_dry_run_and_healed(controller: Controller, web: Machine, damage: str, named: str) -> None:
     wanted = deploy('source="world", port=443', administrators="192.0.2.0/24")
-    controller.converge(wanted)
+    controller.settle(wanted)
     before = table(web)
     web.run(damage)
     planned = controller.dry(wanted)
     assert named in planned.items, planned.output
-    healed = controller.apply(wanted)
+    healed = controller.attempt(wanted)
     assert healed.status == 0, healed.output
     assert healed.changes == planned.changes
     assert controller.dry(wanted).changes == []
@@ -130,7 +130,7 @@ def test_damage_is_named_by_the_dry_run_and_healed(controller: Controller, web: 
 
 
 def test_only_root_is_told_by_the_cloud_what_the_machine_was_started_with(controller: Controller, web: Machine) -> None:
-    controller.converge(SITES)
+    controller.settle(SITES)
     web.run("ip address add 169.254.169.254/32 dev lo; systemd-run -q -u metadata python3 -m http.server -b 169.254.169.254 80")
     ask = "curl -s -m 5 -o /dev/null -w '%{http_code}' http://169.254.169.254/"
     try:
@@ -142,8 +142,8 @@ def test_only_root_is_told_by_the_cloud_what_the_machine_was_started_with(contro
 
 def test_tables_of_others_are_left_alone(controller: Controller, web: Machine) -> None:
     web.run("nft add table inet f2b-table; nft add set inet f2b-table banned '{ type ipv4_addr; elements = { 198.51.100.9 } ; }'")
-    controller.converge(SITES)
-    controller.converge(OTHERS)
+    controller.settle(SITES)
+    controller.settle(OTHERS)
     assert "198.51.100.9" in web.run("nft list table inet f2b-table; nft delete table inet f2b-table").out
 
 
@@ -155,7 +155,7 @@ def test_a_muted_account_answers_but_asks_nobody_and_its_loss_leaves_no_machine_
     muting = deploy('source="world", port=443', muted="mute not-yet-made")
     planned = controller.dry(muting)
     web.run("useradd --system not-yet-made")
-    assert controller.apply(muting).changes == planned.changes
+    assert controller.attempt(muting).changes == planned.changes
     assert controller.dry(muting).changes == []
     asking = "runuser -u {} -- curl -s -m 5 telnet://127.0.0.1:22 </dev/null"
     assert web.run(asking.format("mute"), check=False).code == 7  # refused, and at once
@@ -165,9 +165,9 @@ def test_a_muted_account_answers_but_asks_nobody_and_its_loss_leaves_no_machine_
 
 
 def test_rules_that_would_lock_the_administrator_out_are_refused(controller: Controller, web: Machine) -> None:
-    controller.converge(SITES)
+    controller.settle(SITES)
     before = table(web)
-    for run in (controller.dry(deploy(ssh_port=2222)), controller.apply(deploy(ssh_port=2222))):
+    for run in (controller.dry(deploy(ssh_port=2222)), controller.attempt(deploy(ssh_port=2222))):
         assert "these rules would lock you out" in run.output
         assert run.changes == []
     assert table(web) == before
@@ -179,10 +179,10 @@ def test_rules_that_would_lock_the_administrator_out_are_refused(controller: Con
 def test_a_cut_off_administrator_gets_the_old_rules_back(
     controller: Controller, estate: ContainersEstate, web: Machine, how: str, said: str
 ) -> None:
-    controller.converge(OTHERS)
+    controller.settle(OTHERS)
     before, saved = table(web), web.run(f"cat {SAVED}").out
     controller.seconds = CUT_SECONDS
-    run = controller.apply(BYPASSED + how)
+    run = controller.attempt(BYPASSED + how)
     assert run.status != 0
     assert said in run.output, run.output
     assert "returns within 24 seconds" in run.output
@@ -193,31 +193,31 @@ def test_a_cut_off_administrator_gets_the_old_rules_back(
 
 
 def test_a_killed_controller_leaves_the_old_rules_and_the_next_run_converges(controller: Controller, web: Machine) -> None:
-    controller.converge(SITES)
+    controller.settle(SITES)
     before = table(web)
     controller.seconds = CUT_SECONDS
-    assert controller.apply(KILLED_IN_TRIAL + OTHERS).status == -9
+    assert controller.attempt(KILLED_IN_TRIAL + OTHERS).status == -9
     assert table(web) != before
     until(lambda: table(web) == before, "the old rules are back")
     controller.seconds = 60
-    controller.converge(OTHERS)
+    controller.settle(OTHERS)
 
 
 def test_a_run_right_after_a_killed_one_takes_its_trial_back_first(controller: Controller, web: Machine) -> None:
-    controller.converge(SITES)
+    controller.settle(SITES)
     before = table(web)
     controller.seconds = CUT_SECONDS
-    assert controller.apply(KILLED_IN_TRIAL + OTHERS).status == -9
-    assert controller.apply(KILLED_IN_TRIAL + deploy('source="world", port=80')).status == -9
+    assert controller.attempt(KILLED_IN_TRIAL + OTHERS).status == -9
+    assert controller.attempt(KILLED_IN_TRIAL + deploy('source="world", port=80')).status == -9
     until(lambda: table(web) == before, "what returns is what was before both trials")
 
 
 def test_a_reboot_during_the_trial_gives_the_old_rules(controller: Controller, web: Machine) -> None:
-    controller.converge(SITES)
+    controller.settle(SITES)
     web.run(f"systemctl enable -q {UNIT}")
     before = table(web)
     controller.seconds = 300
-    assert controller.apply(KILLED_IN_TRIAL + OTHERS).status == -9
+    assert controller.attempt(KILLED_IN_TRIAL + OTHERS).status == -9
     assert table(web) != before
     web.reboot()
     assert table(web) == before
@@ -234,18 +234,18 @@ def test_two_administrators_at_different_addresses_do_not_undo_each_other(
     folder.mkdir()
     other = Controller(estate, folder, data={"ssh_config_file": str(jump)})
     xmldb = estate.machine("xmldb").address
-    controller.converge(SITES)
+    controller.settle(SITES)
     web.run("nft delete table inet recettes")  # or the second would not come in at all
     planned = other.dry(SITES)
     assert planned.items == ["table inet recettes", xmldb, SAVED], planned.output
-    other.converge(SITES)
-    assert controller.apply(SITES).changes == []
-    assert other.apply(SITES).changes == []
+    other.settle(SITES)
+    assert controller.attempt(SITES).changes == []
+    assert other.attempt(SITES).changes == []
     assert xmldb in table(web)
 
 
 def test_an_address_that_the_declared_networks_cover_is_not_noted(controller: Controller, web: Machine) -> None:
-    controller.converge(deploy(administrators=f"{web.address.rpartition('.')[0]}.0/24"))
+    controller.settle(deploy(administrators=f"{web.address.rpartition('.')[0]}.0/24"))
     assert 'comment "20' not in table(web)
 
 
@@ -257,7 +257,7 @@ def test_a_scan_from_another_machine_finds_exactly_the_flows(
     other.run("command -v nmap || { apt-get update -q && apt-get install -qy --no-install-recommends nmap; }")
     wanted = deploy('source="world", port=443', 'source="xmldb", port=9000', 'source="apps", port=9001',
                     addresses=repr({"xmldb": [other.address], "apps": ["192.0.2.7"]}))  # fmt: skip
-    controller.converge(wanted)
+    controller.settle(wanted)
     for port in (443, 3306, 9000, 9001):
         web.run(f"systemd-run -q --collect --unit=listen-{port} python3 -m http.server {port}")
     time.sleep(1)
@@ -268,5 +268,5 @@ def test_a_scan_from_another_machine_finds_exactly_the_flows(
 def test_it_works_by_way_of_sudo(tmp_path: Path) -> None:
     with temporary_estate(["web"], user="debian") as estate:
         controller = Controller(estate, tmp_path)
-        controller.converge(SITES)
+        controller.settle(SITES)
         assert estate.machine("web").place.address.rpartition(".")[0] + ".1" in table(estate.machine("web"))

@@ -8,19 +8,19 @@ import pytest
 
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
-from tests.alone import Alone
+from tests.containers.one_operation import Controller
 
 pytestmark = pytest.mark.containers
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    with temporary_estate(["machine"]) as estate:
-        yield Alone(estate, estate.machine("machine"), tmp_path_factory.mktemp("alone"))
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with temporary_estate(["web"]) as estate:
+        yield Controller(estate, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
-def machine(alone: Alone) -> Machine:
+def machine(alone: Controller) -> Machine:
     return alone.machine
 
 
@@ -37,7 +37,7 @@ def running(machine: Machine) -> set[str]:
     return {*enabled, *(name for name in active.split() if not name.startswith(("user", "systemd-", "apt-")))}
 
 
-def test_packages_are_installed_exactly_as_planned_and_start_and_enable_nothing(alone: Alone, machine: Machine) -> None:
+def test_packages_are_installed_exactly_as_planned_and_start_and_enable_nothing(alone: Controller, machine: Machine) -> None:
     """unattended-upgrades enables its unit without asking the preset; fail2ban and nginx would start."""
     before = running(machine)
     wanted = packages("nginx", "fail2ban", "unattended-upgrades", "msmtp-mta")
@@ -56,32 +56,32 @@ def test_packages_are_installed_exactly_as_planned_and_start_and_enable_nothing(
     assert machine.run("ls /var/cache/apt/archives/*.deb", check=False).code != 0
 
 
-def test_a_virtual_package_that_something_provides_is_there(alone: Alone) -> None:
+def test_a_virtual_package_that_something_provides_is_there(alone: Controller) -> None:
     assert alone.dry(packages("mail-transport-agent", "nginx:amd64", "httpd")).changes == []
 
 
-def test_a_removed_package_is_seen_and_comes_back(alone: Alone, machine: Machine) -> None:
+def test_a_removed_package_is_seen_and_comes_back(alone: Controller, machine: Machine) -> None:
     machine.run("apt-get -qq remove -y fail2ban 2>&1")
     assert alone.converge(packages("fail2ban", "nginx")) == [("install", "fail2ban")]
 
 
-def test_a_dependency_that_is_wanted_is_not_autoremoved(alone: Alone, machine: Machine) -> None:
+def test_a_dependency_that_is_wanted_is_not_autoremoved(alone: Controller, machine: Machine) -> None:
     machine.run("apt-mark auto nginx")
     assert alone.converge(packages("nginx")) == [("keep", "nginx")]
     assert "nginx" not in machine.run("apt-get --simulate autoremove").out
 
 
-def test_an_installation_that_was_killed_is_finished(alone: Alone, machine: Machine) -> None:
+def test_an_installation_that_was_killed_is_finished(alone: Controller, machine: Machine) -> None:
     machine.run("cd /tmp; apt-get -qq download tmux; dpkg --unpack tmux_*.deb >/dev/null 2>&1", check=False)
     assert machine.run("dpkg-query -W -f '${db:Status-Abbrev}' tmux").out.strip() == "iU"
     planned = alone.dry(packages("git-doc"))
-    assert [str(action) for _, _, action, _ in planned.changes] == ["finish", "install"]
+    assert [change.action for change in planned.changes] == ["finish", "install"]
     assert alone.converge(packages("nginx")) == [("finish", "dpkg")]
     assert machine.run("tmux -V").code == 0
     assert machine.run("dpkg --audit").out == ""
 
 
-def test_a_foreign_apt_at_work_is_waited_for(alone: Alone, machine: Machine) -> None:
+def test_a_foreign_apt_at_work_is_waited_for(alone: Controller, machine: Machine) -> None:
     """The daily upgrades of a machine that has just booted."""
     machine.run(
         "cat >/tmp/hold.py <<'X'\n"
@@ -98,7 +98,7 @@ def test_a_foreign_apt_at_work_is_waited_for(alone: Alone, machine: Machine) -> 
     assert alone.converge(packages("sl")) == [("install", "sl")]
 
 
-def test_an_unknown_package_is_named_in_the_words_of_apt_and_nothing_is_installed(alone: Alone, machine: Machine) -> None:
+def test_an_unknown_package_is_named_in_the_words_of_apt_and_nothing_is_installed(alone: Controller, machine: Machine) -> None:
     run = alone.attempt(packages("no-such-thing", "cowsay"))
     assert run.status != 0
     assert "Unable to locate package no-such-thing" in run.output
@@ -106,7 +106,7 @@ def test_an_unknown_package_is_named_in_the_words_of_apt_and_nothing_is_installe
     assert machine.run("dpkg -s cowsay", check=False).code != 0
 
 
-def test_a_package_that_would_push_out_another_is_refused(alone: Alone, machine: Machine) -> None:
+def test_a_package_that_would_push_out_another_is_refused(alone: Controller, machine: Machine) -> None:
     """msmtp-mta and dma are both mail-transport-agent, and conflict."""
     run = alone.attempt(packages("dma"))
     assert run.status != 0
@@ -114,7 +114,7 @@ def test_a_package_that_would_push_out_another_is_refused(alone: Alone, machine:
     assert machine.run("dpkg -s msmtp-mta", check=False).code == 0
 
 
-def test_an_unreachable_mirror_leaves_the_machine_as_it_was(alone: Alone, machine: Machine) -> None:
+def test_an_unreachable_mirror_leaves_the_machine_as_it_was(alone: Controller, machine: Machine) -> None:
     """Whatever address the mirror has: the machine's own resolver and network answer no more."""
     before = machine.run("dpkg -l | sha256sum").out
     machine.run("echo 'Acquire::http::Proxy \"http://127.0.0.1:9\";' >/etc/apt/apt.conf.d/99test; rm -rf /var/lib/apt/lists/*")

@@ -10,7 +10,7 @@ import pytest
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
 from recettes.files import STAGING
-from tests.alone import Alone
+from tests.containers.one_operation import Controller
 
 pytestmark = pytest.mark.containers
 
@@ -20,23 +20,23 @@ AFTER = READY + "from operations.packages import packages\npackages(name='Packag
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    with temporary_estate(["machine"], user="debian") as estate:
-        estate.machine("machine").run("mkdir -p ~root/.ssh; cp /home/debian/.ssh/authorized_keys ~root/.ssh/")
-        yield Alone(estate, estate.machine("machine"), tmp_path_factory.mktemp("alone"), user="debian")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with temporary_estate(["web"], user="debian") as estate:
+        estate.machine("web").run("mkdir -p ~root/.ssh; cp /home/debian/.ssh/authorized_keys ~root/.ssh/")
+        yield Controller(estate, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
-def machine(alone: Alone) -> Machine:
+def machine(alone: Controller) -> Machine:
     return alone.machine
 
 
-def test_a_good_machine_is_ready_by_sudo_and_as_root(alone: Alone) -> None:
+def test_a_good_machine_is_ready_by_sudo_and_as_root(alone: Controller) -> None:
     assert alone.converge(READY) == []
-    assert replace(alone, user="root").converge(READY) == []
+    assert replace(alone, data={"ssh_user": "root", "_sudo": False}).converge(READY) == []
 
 
-def test_another_release_is_refused_and_nothing_is_planned_after_that(alone: Alone, machine: Machine) -> None:
+def test_another_release_is_refused_and_nothing_is_planned_after_that(alone: Controller, machine: Machine) -> None:
     machine.run("cp /usr/lib/os-release /root/kept; sed -i 's/trixie/bookworm/; s/13/12/' /usr/lib/os-release")
     dry, run = alone.dry(AFTER), alone.attempt(AFTER)
     machine.run("cp /root/kept /usr/lib/os-release")
@@ -54,7 +54,7 @@ def test_another_release_is_refused_and_nothing_is_planned_after_that(alone: Alo
     ],
 )
 def test_an_account_without_sudo_is_told_what_to_write_where(
-    alone: Alone, machine: Machine, damage: str, repair: str, said: str
+    alone: Controller, machine: Machine, damage: str, repair: str, said: str
 ) -> None:
     machine.run(damage)
     dry, run = alone.dry(AFTER), alone.attempt(AFTER)
@@ -68,7 +68,7 @@ def test_an_account_without_sudo_is_told_what_to_write_where(
     assert run.status != 0
 
 
-def test_a_full_disk_is_refused_before_anything_is_written(alone: Alone, machine: Machine) -> None:
+def test_a_full_disk_is_refused_before_anything_is_written(alone: Controller, machine: Machine) -> None:
     with machine.full_disk("/var/lib/apt"):  # a disk of its own that is not /var: no reason
         assert not alone.dry(READY).refused
     machine.run("mount -t tmpfs -o size=1m tmpfs /mnt; mount --bind /mnt /var")
@@ -78,7 +78,7 @@ def test_a_full_disk_is_refused_before_anything_is_written(alone: Alone, machine
     assert run.changes == []
 
 
-def test_what_a_dead_run_left_is_removed(alone: Alone, machine: Machine) -> None:
+def test_what_a_dead_run_left_is_removed(alone: Controller, machine: Machine) -> None:
     machine.run(
         f"mkdir -p /var/lib/recettes /etc/recettes/demo.recettes-new\n"
         f"touch '/etc/a b.recettes-new' /etc/recettes/demo.recettes-new/x\n"
@@ -92,7 +92,7 @@ def test_what_a_dead_run_left_is_removed(alone: Alone, machine: Machine) -> None
     assert machine.run("find /etc -name '*.recettes-new*'").out == ""
 
 
-def test_failed_units_and_a_due_reboot_are_mentioned(alone: Alone, machine: Machine) -> None:
+def test_failed_units_and_a_due_reboot_are_mentioned(alone: Controller, machine: Machine) -> None:
     machine.run("systemd-run --unit broken-thing false; touch /run/reboot-required; sleep 0.5")
     run = alone.dry(READY)
     machine.run("systemctl reset-failed broken-thing; rm /run/reboot-required")

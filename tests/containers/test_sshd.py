@@ -78,24 +78,24 @@ def ssh(estate: ContainersEstate, *options: str) -> subprocess.CompletedProcess[
 def test_a_dry_run_says_what_the_run_does_and_a_second_run_does_nothing(
     controller: Controller, estate: ContainersEstate, web: Machine
 ) -> None:
-    planned, done = controller.dry(deploy()), controller.apply(deploy())
+    planned, done = controller.dry(deploy()), controller.attempt(deploy())
     assert done.status == 0, done.output
     assert planned.changes == done.changes
     assert planned.items == [SAVED, DROP_IN, "ssh.service"]
-    assert controller.apply(deploy()).changes == []
+    assert controller.attempt(deploy()).changes == []
     assert in_force(web) == web.run(f"cat {SAVED}").out != ""
     assert ssh(estate).stdout.strip() == "root"
     assert ssh(estate, "-o", "PreferredAuthentications=password,keyboard-interactive").returncode != 0
 
 
 def test_a_changed_line_is_shown_and_reloaded_without_a_restart(controller: Controller, web: Machine) -> None:
-    controller.converge(deploy())
+    controller.settle(deploy())
     before = main_pid(web)
     changed = deploy("MaxAuthTries 4", "MaxAuthTries 5")
     planned = controller.dry(changed)
     assert [(change.item, change.action) for change in planned.changes] == [(SAVED, "change"), ("ssh.service", "reload")]
     assert "+MaxAuthTries 5" in planned.changes[0].diff
-    assert controller.apply(changed).changes == planned.changes
+    assert controller.attempt(changed).changes == planned.changes
     assert "MaxAuthTries 5" in in_force(web)
     assert main_pid(web) == before
 
@@ -118,12 +118,12 @@ def test_a_changed_line_is_shown_and_reloaded_without_a_restart(controller: Cont
     ],
 )
 def test_damage_is_named_by_the_dry_run_and_healed(controller: Controller, web: Machine, damage: str, named: str) -> None:
-    controller.converge(deploy())
+    controller.settle(deploy())
     before = in_force(web)
     web.run(damage)
     planned = controller.dry(deploy())
     assert named in planned.items, planned.output
-    healed = controller.apply(deploy())
+    healed = controller.attempt(deploy())
     assert healed.status == 0, healed.output
     assert healed.changes == planned.changes
     assert controller.dry(deploy()).changes == []
@@ -143,9 +143,9 @@ def test_damage_is_named_by_the_dry_run_and_healed(controller: Controller, web: 
 def test_a_valid_configuration_that_locks_out_is_refused_and_sshd_not_touched(
     controller: Controller, web: Machine, change: tuple[str, str]
 ) -> None:
-    controller.converge(deploy())
+    controller.settle(deploy())
     before = (in_force(web), main_pid(web), web.run(f"stat -c %Y {LIVE} {SAVED}").out)
-    run = controller.apply(deploy(*change))
+    run = controller.attempt(deploy(*change))
     assert run.status != 0
     assert "with the new sshd configuration root could not log in any more" in run.output, run.output
     assert "Traceback" not in run.output
@@ -153,9 +153,9 @@ def test_a_valid_configuration_that_locks_out_is_refused_and_sshd_not_touched(
 
 
 def test_a_configuration_that_sshd_does_not_take_is_refused_with_its_words(controller: Controller, web: Machine) -> None:
-    controller.converge(deploy())
+    controller.settle(deploy())
     before = in_force(web)
-    run = controller.apply(deploy("UsePAM yes", "UsePAN yes"))
+    run = controller.attempt(deploy("UsePAM yes", "UsePAN yes"))
     assert run.status != 0
     assert "Bad configuration option: UsePAN" in run.output
     assert in_force(web) == before
@@ -166,16 +166,16 @@ def test_a_cut_off_administrator_gets_the_old_sshd_back(
     controller: Controller, estate: ContainersEstate, web: Machine, first: bool
 ) -> None:
     if not first:
-        controller.converge(deploy())
+        controller.settle(deploy())
     before = in_force(web)
     controller.seconds = CUT_SECONDS
-    run = controller.apply(LOGIN_NOT_TRIED + deploy(*NOBODY))
+    run = controller.attempt(LOGIN_NOT_TRIED + deploy(*NOBODY))
     assert run.status != 0
     assert "with the new sshd nobody can come in" in run.output, run.output
     assert "the sshd of before is back" in run.output
     assert in_force(web) == before
     assert ssh(estate).stdout.strip() == "root"
-    controller.converge(deploy())
+    controller.settle(deploy())
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -183,32 +183,32 @@ def test_a_killed_controller_leaves_the_old_sshd_and_the_next_run_converges(
     controller: Controller, web: Machine, first: bool
 ) -> None:
     if not first:
-        controller.converge(deploy())
+        controller.settle(deploy())
     before = in_force(web)
     changed = deploy("MaxAuthTries 4", "MaxAuthTries 5")
     controller.seconds = CUT_SECONDS
-    assert controller.apply(KILLED_IN_TRIAL + changed).status == -9
+    assert controller.attempt(KILLED_IN_TRIAL + changed).status == -9
     assert "MaxAuthTries 5" in in_force(web)
     until(lambda: in_force(web) == before, "the old sshd is back")
     controller.seconds = 60
-    controller.converge(changed)
+    controller.settle(changed)
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_a_reboot_during_the_trial_gives_the_old_sshd(controller: Controller, web: Machine, first: bool) -> None:
     if not first:
-        controller.converge(deploy())
+        controller.settle(deploy())
     before = in_force(web)
     controller.seconds = 300
-    assert controller.apply(KILLED_IN_TRIAL + deploy("MaxAuthTries 4", "MaxAuthTries 5")).status == -9
+    assert controller.attempt(KILLED_IN_TRIAL + deploy("MaxAuthTries 4", "MaxAuthTries 5")).status == -9
     assert "MaxAuthTries 5" in in_force(web)
     web.reboot()
     assert in_force(web) == before
-    controller.converge(deploy())
+    controller.settle(deploy())
 
 
 def test_a_reboot_after_a_run_changes_nothing(controller: Controller, web: Machine) -> None:
-    controller.converge(deploy())
+    controller.settle(deploy())
     before = in_force(web)
     web.reboot()
     assert in_force(web) == before
@@ -219,7 +219,7 @@ def test_a_reboot_after_a_run_changes_nothing(controller: Controller, web: Machi
 def test_one_goes_on_to_other_machines_only_from_the_jump_host_and_only_by_ssh(
     controller: Controller, estate: ContainersEstate, web: Machine, jump: bool
 ) -> None:
-    controller.converge(deploy(jump=jump))
+    controller.settle(deploy(jump=jump))
     web.run("systemd-run -q --collect --unit=listen python3 -m http.server 8099 || :")
     client = paramiko.SSHClient()
     client.load_host_keys(str(estate.known_hosts))
@@ -242,7 +242,7 @@ def opens(client: paramiko.SSHClient, port: int) -> bool:
 
 
 def test_ssh_audit_finds_nothing_but_the_exchange_that_python_needs(controller: Controller, web: Machine) -> None:
-    controller.converge(deploy())
+    controller.settle(deploy())
     audit = subprocess.run([sys.executable, "-m", "ssh_audit.ssh_audit", "-j", "--skip-rate-test", web.address],
                            capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
     report = json.loads(audit.stdout)
@@ -255,7 +255,7 @@ def test_ssh_audit_finds_nothing_but_the_exchange_that_python_needs(controller: 
 def test_it_works_by_way_of_sudo(tmp_path: Path) -> None:
     with temporary_estate(["web"], user="debian") as estate:
         controller = Controller(estate, tmp_path)
-        controller.converge(deploy(login="debian"))
+        controller.settle(deploy(login="debian"))
         assert ssh(estate).stdout.strip() == "debian"
-        refused = controller.apply(deploy(*NOBODY, login="debian"))
+        refused = controller.attempt(deploy(*NOBODY, login="debian"))
         assert "with the new sshd configuration debian could not log in any more" in refused.output

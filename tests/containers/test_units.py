@@ -8,7 +8,7 @@ import pytest
 
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
-from tests.alone import Alone
+from tests.containers.one_operation import Controller
 
 pytestmark = pytest.mark.containers
 
@@ -71,13 +71,13 @@ def demo(
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    with temporary_estate(["machine"]) as estate:
-        yield Alone(estate, estate.machine("machine"), tmp_path_factory.mktemp("alone"))
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with temporary_estate(["web"]) as estate:
+        yield Controller(estate, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
-def machine(alone: Alone) -> Machine:
+def machine(alone: Controller) -> Machine:
     """With the demo service converged."""
     alone.apply(demo())
     return alone.machine
@@ -95,7 +95,7 @@ def read(machine: Machine) -> str:
     return machine.run("cat /run/demo.read").out
 
 
-def test_a_bare_machine_gets_its_units_exactly_as_planned(alone: Alone) -> None:
+def test_a_bare_machine_gets_its_units_exactly_as_planned(alone: Controller) -> None:
     done = alone.converge(demo())
     assert ("reload definitions", "systemd") in done
     assert units_only(done) == [
@@ -113,25 +113,25 @@ def test_a_bare_machine_gets_its_units_exactly_as_planned(alone: Alone) -> None:
 
 
 @pytest.mark.parametrize("conf", [{"a": "2"}, {"a": "1", "b": "1"}, {}])
-def test_a_file_changed_added_or_removed_is_one_reload(alone: Alone, machine: Machine, conf: dict[str, str]) -> None:
+def test_a_file_changed_added_or_removed_is_one_reload(alone: Controller, machine: Machine, conf: dict[str, str]) -> None:
     before = log(machine)
     assert units_only(alone.converge(demo(conf))) == [("reload", DEMO)]
     assert log(machine) == [*before, "reloaded"]
     assert read(machine) == "".join(conf.values())
 
 
-def test_a_changed_definition_is_one_restart(alone: Alone, machine: Machine) -> None:
+def test_a_changed_definition_is_one_restart(alone: Controller, machine: Machine) -> None:
     before = log(machine)
     assert units_only(alone.converge(demo({"a": "5"}, description="Other"))) == [("restart", DEMO)]
     assert log(machine) == [*before, "started"]
 
 
-def test_a_changed_timer_needs_no_restart_and_is_in_force(alone: Alone, machine: Machine) -> None:
+def test_a_changed_timer_needs_no_restart_and_is_in_force(alone: Controller, machine: Machine) -> None:
     assert units_only(alone.converge(demo(when="*-*-* 04:05:06"))) == []
     assert "04:05:06" in machine.run("systemctl show -p TimersCalendar -p NextElapseUSecRealtime recettes-demo.timer").out
 
 
-def test_a_run_that_died_before_the_reload_is_made_good_by_the_next(alone: Alone, machine: Machine) -> None:
+def test_a_run_that_died_before_the_reload_is_made_good_by_the_next(alone: Controller, machine: Machine) -> None:
     alone.apply(demo({"a": "7"}, units=False))
     assert read(machine) == "1"
     assert alone.dry(demo({"a": "7"})).said == [f"units: reload {DEMO} (has not read /etc/demo/a)"]
@@ -139,19 +139,19 @@ def test_a_run_that_died_before_the_reload_is_made_good_by_the_next(alone: Alone
     assert read(machine) == "7"
 
 
-def test_a_run_that_died_before_the_restart_is_made_good_even_after_a_daemon_reload(alone: Alone, machine: Machine) -> None:
+def test_a_run_that_died_before_the_restart_is_made_good_even_after_a_daemon_reload(alone: Controller, machine: Machine) -> None:
     alone.apply(demo(description="Third", units=False))
     machine.run("systemctl daemon-reload")
     assert alone.converge(demo(description="Third")) == [("restart", DEMO)]
 
 
-def test_a_restart_from_a_definition_that_systemd_had_not_read_does_not_count(alone: Alone, machine: Machine) -> None:
+def test_a_restart_from_a_definition_that_systemd_had_not_read_does_not_count(alone: Controller, machine: Machine) -> None:
     alone.apply(demo(description="Fourth", units=False))
     machine.run(f"systemctl restart {DEMO}")
     assert alone.converge(demo(description="Fourth")) == [("reload definitions", "systemd"), ("restart", DEMO)]
 
 
-def test_a_failed_reload_is_shown_and_stays_due_until_it_succeeds(alone: Alone, machine: Machine) -> None:
+def test_a_failed_reload_is_shown_and_stays_due_until_it_succeeds(alone: Controller, machine: Machine) -> None:
     run = alone.attempt(demo({"a": "broken"}))
     assert run.status != 0
     assert f"{DEMO}: reload failed" in run.output
@@ -162,7 +162,7 @@ def test_a_failed_reload_is_shown_and_stays_due_until_it_succeeds(alone: Alone, 
     assert alone.dry(demo()).said == []  # what runs is what lies there again
 
 
-def test_touch_restart_and_reboot_cause_nothing(alone: Alone, machine: Machine) -> None:
+def test_touch_restart_and_reboot_cause_nothing(alone: Controller, machine: Machine) -> None:
     machine.run("touch /etc/demo/a /usr/local/bin/demo")
     assert alone.dry(demo()).said == []
     machine.run(f"systemctl restart {DEMO}")
@@ -183,13 +183,13 @@ def test_touch_restart_and_reboot_cause_nothing(alone: Alone, machine: Machine) 
         ("rm -r /run/recettes/loaded", [("restart", DEMO)]),
     ],
 )
-def test_damage_is_seen_and_healed(alone: Alone, machine: Machine, damage: str, healed: list[tuple[str, str]]) -> None:
+def test_damage_is_seen_and_healed(alone: Controller, machine: Machine, damage: str, healed: list[tuple[str, str]]) -> None:
     machine.run(f"{damage} 2>&1")
     assert alone.converge(demo()) == healed
     assert machine.run(f"systemctl is-active {DEMO} recettes-demo.timer").out.split() == ["active", "active"]
 
 
-def test_a_masked_unit_of_a_package_comes_back(alone: Alone, machine: Machine) -> None:
+def test_a_masked_unit_of_a_package_comes_back(alone: Controller, machine: Machine) -> None:
     timer = "dpkg-db-backup.timer"
     imports = "from operations.units import units\nfrom recettes.units import Unit\n"
     wanted = f"{imports}units(name='Units', wanted={{{timer!r}: Unit()}})\n"
@@ -199,13 +199,13 @@ def test_a_masked_unit_of_a_package_comes_back(alone: Alone, machine: Machine) -
     assert machine.run(f"systemctl is-active {timer}; systemctl is-enabled {timer}").out.split() == ["active", "enabled"]
 
 
-def test_without_our_program_the_service_still_starts_and_is_due(alone: Alone, machine: Machine) -> None:
+def test_without_our_program_the_service_still_starts_and_is_due(alone: Controller, machine: Machine) -> None:
     machine.run(f"rm /usr/local/lib/recettes/loaded /run/recettes/loaded/*; systemctl restart {DEMO}; systemctl reload {DEMO}")
     assert machine.run(f"systemctl is-active {DEMO}").out.strip() == "active"
     assert units_only(alone.converge(demo())) == [("restart", DEMO)]
 
 
-def test_a_unit_that_does_not_start_fails_the_run_and_says_why(alone: Alone, machine: Machine) -> None:
+def test_a_unit_that_does_not_start_fails_the_run_and_says_why(alone: Controller, machine: Machine) -> None:
     machine.run(
         "printf '[Service]\\nExecStartPre=/bin/sh -c \"echo no way; exit 3\"\\n' >"
         "/etc/systemd/system/recettes-demo.service.d/x.conf"
@@ -219,7 +219,7 @@ def test_a_unit_that_does_not_start_fails_the_run_and_says_why(alone: Alone, mac
     assert alone.converge(demo()) == [("start", DEMO)]
 
 
-def test_a_dropped_unit_is_stopped_disabled_and_gone(alone: Alone, machine: Machine) -> None:
+def test_a_dropped_unit_is_stopped_disabled_and_gone(alone: Controller, machine: Machine) -> None:
     gone = demo(dropped=(DEMO, "recettes-demo.timer"))
     assert units_only(alone.converge(gone))[:4] == [
         ("disable", DEMO),
@@ -232,14 +232,14 @@ def test_a_dropped_unit_is_stopped_disabled_and_gone(alone: Alone, machine: Mach
     assert machine.run("ls /etc/demo").out.split() == ["a"]
 
 
-def test_a_dropped_unit_whose_file_is_gone_already_is_still_stopped(alone: Alone, machine: Machine) -> None:
+def test_a_dropped_unit_whose_file_is_gone_already_is_still_stopped(alone: Controller, machine: Machine) -> None:
     machine.run(f"rm -r /etc/systemd/system/{DEMO} /etc/systemd/system/{DEMO}.d; systemctl daemon-reload")
     done = alone.converge(demo(dropped=(DEMO, "recettes-demo.timer")))
     assert ("stop", DEMO) in done
     assert machine.run(f"systemctl is-active {DEMO}", check=False).out.strip() == "inactive"
 
 
-def test_units_of_others_are_left_alone(alone: Alone, machine: Machine) -> None:
+def test_units_of_others_are_left_alone(alone: Controller, machine: Machine) -> None:
     machine.run("systemd-run --unit neighbour sleep 1000; systemd-run --unit recettes-less-named sleep 1000")
     machine.run("systemctl stop recettes-less-named")
     assert alone.converge(demo()) == []

@@ -12,7 +12,7 @@ DONE = {"p1.png": b"<alto>p1.png</alto>", "p2.jpg": b"<alto>p2.jpg</alto>", "p3.
 
 def test_a_batch_goes_its_way_from_put_to_drop(account: Account) -> None:
     assert account.call("have abc").json == {"batch": "abc", "whole": False, "pages": []}
-    assert account.call("put abc", stream(PAGES)).json == {"batch": "abc", "pages": 3, "bytes": 5006, "whole": True}
+    assert account.call("put abc", stream(PAGES)).json == {"batch": "abc", "pages": 3, "bytes": 5006, "whole": True, "new": True}
     assert account.state("abc") == "ready"
     sent = account.call("submit abc tiny-print").json
     assert (sent["state"], sent["job"], sent["attempt"], sent["new"]) == ("queued", "100", 1, True)
@@ -38,7 +38,8 @@ def test_an_upload_that_was_cut_off_goes_on_where_it_was(account: Account) -> No
     account.call("submit abc tiny-print").refused(77, "not whole")
     assert account.call("put abc", record("p3.tif", PAGES["p3.tif"]) + b"end 3\n").json["whole"] is True
     assert account.call("put abc", b"end 3\n").json["bytes"] == 5006
-    assert account.call("put abc", stream(PAGES)).json["whole"] is True
+    again = account.call("put abc", stream(PAGES)).json
+    assert again["whole"] is True and again["new"] is False
     account.call("put abc", record("p4.png", b"four") + b"end 4\n").refused(77, "takes no new page")
 
 

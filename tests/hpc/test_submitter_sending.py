@@ -51,6 +51,8 @@ def test_results_lie_beside_the_images_under_their_own_names(submitter: Submitte
         assert all("/" not in name for name in names)
         assert whole.read("p1.png") == (letters / "p1.png").read_bytes()
     assert submitter.batches() == [], "the gate keeps what was fetched"
+    # A login, and each call a tenth of a second: nothing is asked that an answer has told already.
+    assert [call.split()[0] for call in submitter.calls] == ["hello", "put", "submit", "status", "status", "fetch", "drop"]
     assert not list((submitter.folder / "state/work").iterdir())
 
 

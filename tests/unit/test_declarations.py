@@ -97,6 +97,12 @@ def test_what_a_name_may_be_is_said_in_words(tmp_path: Path) -> None:
     assert "pattern" not in said
 
 
+@pytest.mark.parametrize("zone", ["America/Mont-Real", "US/Eastern", "../../../etc/passwd", "America"])
+def test_a_time_zone_that_a_machine_would_not_know_is_refused(tmp_path: Path, zone: str) -> None:
+    said = mistakes(tmp_path, LAB.replace("contact=", f'time_zone="{zone}", contact='))
+    assert "Lab.time_zone: is not a time zone by its place, such as America/Toronto" in said
+
+
 @pytest.mark.parametrize("page", ["README.md", "LISEZMOI.md"])
 def test_the_example_of_the_first_page_is_a_good_declaration(tmp_path: Path, page: str) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -25,6 +26,7 @@ STALL_SECONDS = 120  # longer than the gate's own patience, so that its sentence
 KEPT_SECONDS = 60  # how long the shared connection outlives a submitter that was killed
 _ANSWER_BYTES = 16_000_000  # `have` of the largest batch is a hundredth of it
 _ERROR_BYTES = 20_000
+_BROKEN = (255, -signal.SIGKILL)  # ssh's own failure, and one that we ended
 
 
 class Gate:
@@ -100,18 +102,27 @@ class Gate:
                 raise
             finally:
                 status = session.end(STALL_SECONDS)
+                if status in _BROKEN:
+                    self.close()  # the next call connects anew
             if session.stalled:
                 raise RefusalError("network", f"nothing came for {STALL_SECONDS} s")
             if status:
                 raise refusal_of(status, _text(errors))
 
     def _connect(self) -> None:
-        """A master in the background. It ends by itself when we are gone, so that a kill leaves nothing behind."""
-        if self._folder and self._quietly("-O", "check") == 0:
+        """Once: a call whose master has gone meanwhile logs in by itself."""
+        if self._folder:
             return
-        if self._folder is None:
-            # A socket's path may have 104 bytes: not below a folder of somebody's choice.
-            self._folder = Path(tempfile.mkdtemp(prefix="ocr-"))
+        # A socket's path may have 104 bytes: not below a folder of somebody's choice.
+        self._folder = Path(tempfile.mkdtemp(prefix="ocr-"))
+        try:
+            self._log_in()
+        except RefusalError:
+            self.close()
+            raise
+
+    def _log_in(self) -> None:
+        """A master in the background. It ends by itself when we are gone, so that a kill leaves nothing behind."""
         with tempfile.TemporaryFile() as errors:
             command = ["ssh", *self._options, *self._control(), "-o", "ControlMaster=yes", "-o", f"ControlPersist={KEPT_SECONDS}",
                        "-N", "-f", "--", self._target]  # fmt: skip

@@ -38,11 +38,13 @@ class Work:
         self._store = store
         self._gates = gates
         self._moved = moved
+        self._heard: dict[str, dict[str, Any]] = {}  # the gate's words on a batch that still hold: nothing was done since
 
     def advance(self, batch: Batch) -> Batch:
         """As far as it goes now: until a job runs, or until it is over. Raises RefusalError, which is noted with the batch."""
         steps = {"send": self._send, "start": self._start, "wait": self._wait, "fetch": self._fetch,
                  "deliver": self._deliver, "drop": self._drop}  # fmt: skip
+        self._heard.clear()
         try:
             for _ in range(_STEPS):
                 phase = batch.phase
@@ -71,6 +73,8 @@ class Work:
             return batch
         batch = self._store.note(batch, asked=time.time())
         said = self._gate(batch).call("status", batch.name)
+        if said.get("state") in _ENDED:
+            self._heard[batch.name] = said
         return self._noted(batch, said)
 
     def cancel(self, batch: Batch) -> Batch:
@@ -93,13 +97,14 @@ class Work:
 
     def _send(self, batch: Batch) -> Batch:
         pages = self._store.pages(batch.name)
+        tried = self._store.note(batch, state=batch.state or "arriving")
         try:
             try:
                 whole = self._put(batch, pages)
             except RefusalError as refusal:
                 if refusal.kind != "stream":
                     raise
-                whole = self._put(batch, pages)  # what `have` lacks, once more
+                whole = self._put(tried, pages)  # what `have` lacks, once more
         except FileChangedError as changed:
             # Its name stands for pages that are no more. Those that are there are another batch.
             with self._store.whole():
@@ -110,14 +115,16 @@ class Work:
             raise RefusalError("changed", changed.path.name) from None
         if not whole:
             raise RefusalError("garbled", "the gate lacks pages that it took")
-        return self._store.note(batch, phase="start")
+        return self._store.note(tried, phase="start")
 
     def _put(self, batch: Batch, pages: list[Page]) -> bool:
         gate = self._gate(batch)
-        said = gate.call("have", batch.name)
-        if said.get("whole") is True:
-            return True
-        have = {name: sha256 for name, _, sha256 in pairs_of(list_of(said, "pages"), str, int, str)}
+        have: dict[str, str] = {}
+        if batch.state:
+            said = gate.call("have", batch.name)
+            if said.get("whole") is True:
+                return True
+            have = {name: sha256 for name, _, sha256 in pairs_of(list_of(said, "pages"), str, int, str)}
         ours = {page.page: page.sha256 for page in pages}
         if not have.items() <= ours.items():
             raise RefusalError("garbled", "the gate has other pages under the name of this batch")
@@ -132,22 +139,28 @@ class Work:
             self._moved("sending", sent, total)
 
         files = [Outgoing(page.page, Path(page.path), page.size, page.sha256) for page in missing]
-        return gate.put(batch.name, files, len(pages), moved).get("whole") is True
+        said = gate.put(batch.name, files, len(pages), moved)
+        if said.get("new") is True:  # whole by this call, so no job was ever asked for
+            self._heard[batch.name] = {"state": "ready", "attempt": 0}
+        return said.get("whole") is True
 
     def _start(self, batch: Batch) -> Batch:
-        said = self._known(batch)
+        said = self._last_said(batch)
         state = text_of(said, "state")
         if state in ("", "arriving"):
             return self._store.note(batch, phase="send")
         sent = number_of(said, "attempt")
         if state in ("ready", "submitting") or (state in _AGAIN and sent < batch.attempt):
             try:
-                self._gate(batch).call("submit", batch.name, batch.model)
+                answer = self._gate(batch).call("submit", batch.name, batch.model)
             except RefusalError as refusal:
                 if refusal.kind != "limit" or state not in _AGAIN:
                     raise
                 return self._store.note(batch, phase="fetch", fetched="")  # no more jobs for it: what is done counts
-            said = self._known(batch)
+            if state == "ready" and answer.get("new") is True:
+                said = {"state": text_of(answer, "state"), "why": "", "done": 0, "failed": 0, "seconds": 0}
+            else:
+                said = self._known(batch)
         return self._store.note(self._noted(batch, said), phase="wait", asked=time.time())
 
     def _wait(self, batch: Batch) -> Batch:
@@ -178,7 +191,7 @@ class Work:
                 if refusal.kind == "garbled":  # what came before it is not to be relied on either
                     self._store.note(batch, fetched="")
                 raise
-        said = self._known(batch)
+        said = self._last_said(batch)
         reasons = dict(pairs_of(list_of(said, "failures"), str, str))
         came = {found[0] for path in self._folder(batch).iterdir() if (found := page_of(path.name))}
         if len(came) < number_of(said, "done"):
@@ -219,6 +232,10 @@ class Work:
             if refusal.kind == "missing" and batch.phase in ("send", "start"):
                 return {"state": "", "attempt": 0}
             raise
+
+    def _last_said(self, batch: Batch) -> dict[str, Any]:
+        """As `_known`; not asked again when nothing can have changed."""
+        return self._heard.pop(batch.name, None) or self._known(batch)
 
     def _noted(self, batch: Batch, said: dict[str, Any]) -> Batch:
         return self._store.note(

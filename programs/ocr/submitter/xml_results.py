@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from html import escape  # XML's five signs; xml.sax.saxutils brings a web client along, and makes every start longer
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 MOST_BYTES = 50_000_000  # ALTO with glyphs is about 0.7 MB a page
 _DEPTH = 64
@@ -20,7 +20,7 @@ class ResultError(ValueError):
 def with_own_name(content: bytes, kind: str, own: str) -> bytes:
     """The same ALTO or PAGE, naming `own` as its image. Raises ResultError for anything but a plain document of that kind."""
     span = _name_span(content, kind)
-    new = escape(own).encode() if kind == "alto" else quoteattr(own).encode()
+    new = (escape(own) if kind == "alto" else f'"{escape(own)}"').encode()
     changed = content[: span[0]] + new + content[span[1] :]
     if _shown(changed, kind) != own:
         raise ResultError("the image's name in it cannot be set")
