@@ -1,9 +1,10 @@
 """How long runs of deploys/cloud.py take on the tests' control plane, as ratios.
 
-    .venv-test/bin/python -m bench.cloud [--rounds N]
+    .venv-test/bin/python -m bench.cloud [--rounds N] [--ansible FOLDER]
 
 No-op: against a process that only asks openstacksdk for one listing of each service, and one that asks for all that the run
-reads, one after the other. Creation: an estate of five machines against one of one, in projects of their own.
+reads, one after the other; and against the same no-op by Ansible's openstack.cloud modules, installed in FOLDER if they are not.
+Creation: an estate of five machines against one of one, in projects of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench.cloud_ansible import installed, no_op, stated
 from tests.cloud.control.launch import join
 from tests.cloud.lab import CloudLab
 from tests.cloud.project import make_project
@@ -45,7 +47,9 @@ _ONE_MACHINE = "del machines[1:], volumes[:], flows[2:]\n"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ansible", type=Path, help="a virtual environment with Ansible; made if it is not there")
     asked = parser.parse_args()
+    ansible = installed(asked.ansible.absolute()) if asked.ansible else None
     with tempfile.TemporaryDirectory() as scratch:
         control = join(Path(scratch, "control"))
         try:
@@ -58,20 +62,22 @@ def main() -> None:
             for name, seconds in made.items():
                 print(f"made, {name}: {seconds:6.2f} s")
             print(f"five against one: {made['five machines'] / made['one machine']:.2f}")
-            measure(labs["five machines"], asked.rounds)
+            measure(labs["five machines"], asked.rounds, ansible)
         finally:
             control.leave()
 
 
-def measure(lab: CloudLab, rounds: int) -> None:
+def measure(lab: CloudLab, rounds: int, ansible: Path | None) -> None:
     ways: dict[str, Callable[[], object]] = {
         "one listing of each service": lambda: client(lab, _LEAST),
         "all listings, one by one": lambda: client(lab, _ALL),
         "no-op run": lambda: applied(lab),
     }
+    if ansible:
+        ways["openstack.cloud"] = partial(no_op, lab, ansible, stated(lab.project))
     seconds = {way: statistics.median(timed(act) for _ in range(rounds)) for way, act in ways.items()}
     for way, taken in seconds.items():
-        print(f"{way}: {taken:6.2f} s ({seconds['no-op run'] / taken:.2f})")
+        print(f"{way}: {taken:6.2f} s ({taken / seconds['no-op run']:.2f} of a no-op run)")
 
 
 def applied(lab: CloudLab) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 
-def confirmed(typed: str) -> bool:
-    """Whether somebody is there and types just that."""
+def confirmed(typed: str, *, always: bool = False) -> bool:
+    """Whether somebody is there and types just that. `always`: no --yes stands for it."""
     if not sys.stdin.isatty():
-        print("There is nobody to ask: say --yes if it is meant.", file=sys.stderr)
+        otherwise = "it has to be typed" if always else "say --yes if it is meant"
+        print(f"There is nobody to ask: {otherwise}.", file=sys.stderr)
         return False
     try:
         return input(f'To do this, type "{typed}": ').strip() == typed

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from recettes import cloud_life_cli, cloud_request_cli
+from recettes.asking import confirmed
 from recettes.cloud.client import told
-from recettes.cloud.comparing import described, differences
+from recettes.cloud.comparing import beside, described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.plan import EVERYTHING
 from recettes.declarations.base import DeclarationError
@@ -88,10 +89,11 @@ def up(_: argparse.Namespace) -> int:
 
 def teardown(asked: argparse.Namespace) -> int:
     estate = _estate()
-    if _is_production(estate) and asked.yes:
+    production = _is_production(estate)
+    if production and asked.yes:
         print(f"{estate.name} is not torn down by --yes: its name has to be typed. Nothing was deleted.", file=sys.stderr)
         return FAILED
-    return _deleted([EVERYTHING], estate.name, yes=asked.yes)
+    return _deleted([EVERYTHING], estate.name, yes=asked.yes, typed_always=production)
 
 
 def purge(asked: argparse.Namespace) -> int:
@@ -107,8 +109,9 @@ def compare(asked: argparse.Namespace) -> int:
     if unknown := [name for name in asked.estates if name not in named]:
         raise EstateError(f"There is no estate {unknown[0]} of a cloud; there are {', '.join(named) or 'none'}.")
     assert lab.cloud
-    first, second = (described(lab, lab.cloud, named[name]) | _commits(name) for name in asked.estates)
-    for what, one, other in differences(first, second):
+    first, second = (described(lab, lab.cloud, named[name]) for name in asked.estates)
+    commits = beside(*map(_commits, asked.estates))
+    for what, one, other in [*differences(first, second), *commits]:
         print(f"{what}\n  {asked.estates[0]}: {one}\n  {asked.estates[1]}: {other}")
     return DONE
 
@@ -126,7 +129,7 @@ def _is_production(estate: CloudEstate) -> bool:
     return estate.name == "production" or (cloud is not None and cloud.estates[0].name == estate.name)
 
 
-def _deleted(words: Sequence[str], typed: str, *, yes: bool) -> int:
+def _deleted(words: Sequence[str], typed: str, *, yes: bool, typed_always: bool = False) -> int:
     """Said first, asked for, then done."""
     data = ("--data", f"cloud_purge={' '.join(words)}")
     planned = run("cloud", [HOST], *data, "--dry")
@@ -138,21 +141,10 @@ def _deleted(words: Sequence[str], typed: str, *, yes: bool) -> int:
     if not planned.changes:
         print("There is nothing to delete.")
         return DONE
-    if not yes and not _confirmed(typed):
+    if not yes and not confirmed(typed, always=typed_always):
         print("Nothing was deleted.", file=sys.stderr)
         return FAILED
     return _shown(_pyinfra("deploys/cloud.py", "-y", *data))
-
-
-def _confirmed(typed: str) -> bool:
-    if not sys.stdin.isatty():
-        print("There is nobody to ask.", file=sys.stderr)
-        return False
-    try:
-        return input(f'To do this, type "{typed}": ').strip() == typed
-    except (EOFError, KeyboardInterrupt):
-        print()
-        return False
 
 
 def _pyinfra(*words: str) -> int:

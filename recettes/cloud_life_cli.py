@@ -17,7 +17,7 @@ from recettes.cloud.actual import CloudState
 from recettes.cloud.client import told
 from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked
-from recettes.cloud.life.snapshots import taken
+from recettes.cloud.life.snapshots import part_of, taken
 from recettes.cloud.present import present_cloud
 from recettes.declarations.cloud import CloudEstate
 from recettes.estate import EstateError
@@ -202,7 +202,9 @@ def _snapshots(asked: argparse.Namespace) -> int:
     found = taken(present_cloud(), estate)
     for one in found:
         kind = "system on its own disk" if one.image else f"{one.size} GB"
-        print(f"{one.label}  {one.item}  {kind}  {one.status}  {(datetime.now(UTC) - one.moment).days} days old")
+        part = part_of(one, found)
+        status = f"{one.status}, incomplete: {part}" if part else one.status
+        print(f"{one.label}  {one.item}  {kind}  {status}  {(datetime.now(UTC) - one.moment).days} days old")
     if not found:
         print("There are no snapshots.")
     return DONE

@@ -32,7 +32,7 @@ class Flavor:
 
 @dataclass(frozen=True)
 class Image:
-    """`distribution` and `release` are what its owner says of it, "" where nothing; `least_disk` in GB."""
+    """`distribution` and `release` are what its owner says of it, "" where nothing; `least_disk` in GB; `together` see marks."""
 
     id: str
     name: str
@@ -43,6 +43,7 @@ class Image:
     least_disk: int = 0
     snapshot: bool = False
     mark: Mark | None = None
+    together: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,13 @@ class Volume(Thing):
 
 @dataclass(frozen=True)
 class Snapshot(Thing):
+    """`together` as marks.TOGETHER."""
+
     volume: str = ""
     size: int = 0
     status: str = ""
     created: str = ""
+    together: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ def described(lab: Lab, cloud: Cloud, estate: CloudEstate) -> dict[str, str]:
     return said
 
 
-def differences(first: dict[str, str], second: dict[str, str]) -> list[tuple[str, str, str]]:
+def beside(first: dict[str, str], second: dict[str, str]) -> list[tuple[str, str, str]]:
     """What it is about, and how it is in either; "-" where there is none."""
-    return [
-        (what, first.get(what, "-"), second.get(what, "-"))
-        for what in dict.fromkeys([*first, *second])
-        if first.get(what) != second.get(what)
-    ]
+    return [(what, first.get(what, "-"), second.get(what, "-")) for what in dict.fromkeys([*first, *second])]
+
+
+def differences(first: dict[str, str], second: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Of all that, what is not the same in both."""
+    return [(what, one, other) for what, one, other in beside(first, second) if one != other]

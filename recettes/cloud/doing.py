@@ -8,7 +8,7 @@ from typing import Any
 from recettes.cloud.api import NETWORK, CloudError
 from recettes.cloud.marks import Mark, mark_in_description
 from recettes.cloud.steps import Step
-from recettes.cloud.work import Work, once, only
+from recettes.cloud.work import NotYetError, Work, once, only
 
 Does = Callable[[Work, Step, Mapping[str, Any]], str | None]
 # Path and key of Neutron's things.
@@ -120,7 +120,7 @@ def _open(work: Work, rule: Mapping[str, Any]) -> None:
         try:
             work.api.post(NETWORK, "/security-group-rules", {"security_group_rule": rule})
         except CloudError as error:
-            if error.status != 409 or "quota" in str(error):
+            if error.status != 409 or "already exists" not in str(error):
                 raise
         return True
 
@@ -198,12 +198,12 @@ def _delete(work: Work, step: Step, given: Mapping[str, Any]) -> None:
             if error.status != 404:
                 raise
 
-    def gone() -> bool | None:
+    def gone() -> bool:
         try:
             work.api.delete(NETWORK, f"{path}/{id_}")
         except CloudError as error:
-            if error.status == 409:  # what was in it is only going
-                return None
+            if error.status == 409:  # what was in it is only going, or somebody else's
+                raise NotYetError(str(error), error.status) from None
             raise
         return True
 

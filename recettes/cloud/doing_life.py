@@ -9,11 +9,11 @@ from typing import Any
 
 from recettes.cloud.api import COMPUTE, IMAGES, VOLUMES, CloudError
 from recettes.cloud.doing import does
-from recettes.cloud.doing_machines import free, marked, running
+from recettes.cloud.doing_machines import ask, free, marked, running
 from recettes.cloud.life.names import snapshot as snapshot_name
 from recettes.cloud.life.quiet import end_script, grow_script, quiet_script
 from recettes.cloud.life.sizes import GROW
-from recettes.cloud.marks import Mark
+from recettes.cloud.marks import TOGETHER, Mark
 from recettes.cloud.reaching import on_machine
 from recettes.cloud.steps import Step
 from recettes.cloud.work import Work, once
@@ -28,13 +28,14 @@ def _server(work: Work, server: str) -> Mapping[str, Any]:
     return found
 
 
-def _ask(work: Work, server: str, action: Mapping[str, Any]) -> None:
-    """409: it is on its way already, or goes somewhere else, which waiting tells."""
-    try:
-        work.api.post(COMPUTE, f"/servers/{server}/action", action, again=True)
-    except CloudError as error:
-        if error.status != 409:
-            raise
+def _once(work: Work, server: str, action: Mapping[str, Any]) -> None:
+    """What is not to be done twice: where the answer was lost, whatever the server is busy with is that."""
+
+    def make() -> bool:
+        work.api.post(COMPUTE, f"/servers/{server}/action", action)
+        return True
+
+    once(make, lambda: True if _server(work, server).get("OS-EXT-STS:task_state") else None)
 
 
 def _until(work: Work, server: str, item: str, *wanted: str) -> str:
@@ -53,14 +54,14 @@ def _until(work: Work, server: str, item: str, *wanted: str) -> str:
 @does("stop", "server")
 def _stop(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    _ask(work, server, {"os-stop": None})
+    ask(work, server, {"os-stop": None}, "SHUTOFF")
     _until(work, server, step.mark.item, "SHUTOFF")
 
 
 @does("reboot", "server")
 def _reboot(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    work.api.post(COMPUTE, f"/servers/{server}/action", {"reboot": {"type": "HARD" if given["hard"] else "SOFT"}})
+    _once(work, server, {"reboot": {"type": "HARD" if given["hard"] else "SOFT"}})
     running(work, server, step.mark)
 
 
@@ -84,7 +85,11 @@ def _resize(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 @does("confirm", "server")
 def _confirm(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    _ask(work, server, {"confirmResize": None})
+    try:
+        ask(work, server, {"confirmResize": None}, "ACTIVE", "SHUTOFF")
+    except CloudError as error:
+        if "not been resized" not in str(error):  # asked twice: the first answer was lost
+            raise
     _until(work, server, step.mark.item, "ACTIVE", "SHUTOFF")
 
 
@@ -93,7 +98,7 @@ def _rebuild(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     """Its own disk is written anew; name, port and volumes stay."""
     server = work.id(step.mark)
     before = _server(work, server)["status"]
-    work.api.post(COMPUTE, f"/servers/{server}/action", {"rebuild": {"imageRef": given["image"]}})
+    _once(work, server, {"rebuild": {"imageRef": given["image"]}})
     _until(work, server, step.mark.item, "SHUTOFF" if before == "SHUTOFF" else "ACTIVE")
 
 
@@ -103,7 +108,8 @@ def _detach(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     try:
         work.api.delete(COMPUTE, f"/servers/{given['server']}/os-volume_attachments/{volume}")
     except CloudError as error:
-        if error.status != 409:  # on its way already
+        # On its way already, or not to be had.
+        if error.status != 409 or work.api.get(VOLUMES, f"/volumes/{volume}")["volume"]["status"] == "in-use":
             raise
     work.until(lambda: free(work, volume), f"detaching volume {step.mark.item}")
 
@@ -175,10 +181,10 @@ def _snapshot(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 
 
 def _go_on(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
-    if not given["running"]:
+    if not given["goes_on"]:
         return
     if given["stopped"]:
-        _ask(work, server, {"os-start": None})
+        ask(work, server, {"os-start": None}, "ACTIVE")
         running(work, server, step.mark)
         return
     try:
@@ -189,17 +195,22 @@ def _go_on(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> Non
 
 def _take(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        waited = [pool.submit(_volume_taken, work, step, given["label"], item, id_) for item, id_ in given["volumes"].items()]
+        waited = [pool.submit(_volume_taken, work, step, given, item, id_) for item, id_ in given["volumes"].items()]
         if given["disk"]:
-            waited.append(pool.submit(_disk_taken, work, step, given["label"], server))
+            waited.append(pool.submit(_disk_taken, work, step, given, server))
         for one in waited:
             one.result()
 
 
-def _volume_taken(work: Work, step: Step, label: str, item: str, volume: str) -> None:
-    mark = Mark(step.mark.estate, "snapshot", snapshot_name(item, label))
+def _together(step: Step, given: Mapping[str, Any]) -> dict[str, str]:
+    return {TOGETHER: f"{step.mark.item} {len(given['volumes']) + bool(given['disk'])}"}
+
+
+def _volume_taken(work: Work, step: Step, given: Mapping[str, Any], item: str, volume: str) -> None:
+    mark = Mark(step.mark.estate, "snapshot", snapshot_name(item, given["label"]))
     # Forced: it is in use.
-    body = {"volume_id": volume, "name": mark.name, "description": mark.description, "force": True, "metadata": mark.metadata}
+    body = {"volume_id": volume, "name": mark.name, "description": mark.description, "force": True,
+            "metadata": mark.metadata | _together(step, given)}  # fmt: skip
     made = once(
         lambda: str(work.api.post(VOLUMES, "/snapshots", {"snapshot": body})["snapshot"]["id"]),
         lambda: marked(work, VOLUMES, "/snapshots/detail", mark),
@@ -214,15 +225,16 @@ def _volume_taken(work: Work, step: Step, label: str, item: str, volume: str) ->
     work.until(ready, f"taking {item}")
 
 
-def _disk_taken(work: Work, step: Step, label: str, server: str) -> None:
-    mark = Mark(step.mark.estate, "image", snapshot_name(step.mark.item, label))
+def _disk_taken(work: Work, step: Step, given: Mapping[str, Any], server: str) -> None:
+    mark = Mark(step.mark.estate, "image", snapshot_name(step.mark.item, given["label"]))
+    metadata = mark.metadata | _together(step, given)
 
     def image() -> Mapping[str, Any] | None:
         listed = work.api.all(IMAGES, f"/images?name={mark.name}", "images")
         return listed[0] if listed else None
 
     def make() -> bool:
-        work.api.post(COMPUTE, f"/servers/{server}/action", {"createImage": {"name": mark.name, "metadata": mark.metadata}})
+        work.api.post(COMPUTE, f"/servers/{server}/action", {"createImage": {"name": mark.name, "metadata": metadata}})
         return True
 
     once(make, lambda: True if image() else None)

@@ -90,16 +90,24 @@ def _replace(work: Work, step: Step, given: Mapping[str, Any]) -> str:
     return _server(work, step, given) or ""
 
 
+def ask(work: Work, server: str, action: Mapping[str, Any], *wanted: str) -> None:
+    """Of a server, to get to one of these states. A refusal is none where it is there, or on its way, already."""
+    try:
+        work.api.post(COMPUTE, f"/servers/{server}/action", action, again=True)
+    except CloudError as error:
+        if error.status != 409:
+            raise
+        found = work.api.get(COMPUTE, f"/servers/{server}")["server"]
+        if found["status"] not in wanted and not found.get("OS-EXT-STS:task_state"):
+            raise
+
+
 @does("start", "server")
 @does("unpause", "server")
 @does("resume", "server")
 def _wake(work: Work, step: Step, _: Mapping[str, Any]) -> None:
     server = work.id(step.mark)
-    try:
-        work.api.post(COMPUTE, f"/servers/{server}/action", {_WAKING[step.action]: None}, again=True)
-    except CloudError as error:
-        if error.status != 409:  # it is on its way already, or goes somewhere else
-            raise
+    ask(work, server, {_WAKING[step.action]: None}, "ACTIVE")
     running(work, server, step.mark)
 
 

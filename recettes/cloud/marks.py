@@ -18,6 +18,9 @@ KEPT = "recettes-kept"
 STOPPED, QUARANTINED = "stopped", "quarantined"
 # On a server: "198.51.100.9 2026-11-23T15:00+00:00", to whom its own firewall opens SSH until when. programs/ssh-window reads it.
 SSH_WINDOW = "recettes-ssh"
+# On what a snapshot of a machine consists of: "xmldb 3", the machine and how many things were to be taken at that moment.
+TOGETHER = "recettes-together"
+_TOGETHER = re.compile(r"[a-z0-9-]+ [0-9]+")
 _WORD = re.compile(r"recettes:([a-z0-9-]+)/([a-z-]+)/([a-z0-9-]+)")
 
 
@@ -48,6 +51,11 @@ class Mark:
 
 def kept(metadata: Mapping[str, str]) -> frozenset[str]:
     return frozenset(metadata.get(KEPT, "").split(",")) - {""}
+
+
+def together(metadata: Mapping[str, str]) -> str:
+    said = metadata.get(TOGETHER) or ""
+    return said if _TOGETHER.fullmatch(said) else ""
 
 
 def mark_in_description(text: str | None) -> Mark | None:

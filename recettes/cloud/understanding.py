@@ -23,7 +23,7 @@ from recettes.cloud.actual import (
     Subnet,
     Volume,
 )
-from recettes.cloud.marks import mark_in_description, mark_in_metadata
+from recettes.cloud.marks import mark_in_description, mark_in_metadata, together
 
 Entry = Mapping[str, Any]
 _ROUTER_PORTS = "network:router_interface"
@@ -77,6 +77,7 @@ def _image(one: Entry) -> Image:
         least_disk=max(int(one.get("min_disk") or 0), -(-int(one.get("virtual_size") or 0) // 2**30)),
         snapshot=one.get("image_type") == "snapshot" or bool(one.get("base_image_ref")),
         mark=mark_in_metadata("image", one),
+        together=together(one),
     )
 
 
@@ -162,9 +163,17 @@ def _volume(one: Entry) -> Volume:
 
 
 def _snapshot(one: Entry) -> Snapshot:
-    mark = mark_in_metadata("snapshot", one.get("metadata") or {})
-    size, name = int(one["size"]), one.get("name") or ""
-    return Snapshot(one["id"], name, mark, one["volume_id"], size, one["status"], one["created_at"])
+    metadata = one.get("metadata") or {}
+    return Snapshot(
+        id=one["id"],
+        name=one.get("name") or "",
+        mark=mark_in_metadata("snapshot", metadata),
+        volume=one["volume_id"],
+        size=int(one["size"]),
+        status=one["status"],
+        created=one["created_at"],
+        together=together(metadata),
+    )
 
 
 def _quota(raw: Mapping[str, Any]) -> dict[str, Allowance]:

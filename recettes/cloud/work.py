@@ -22,6 +22,10 @@ _TRIES = 3
 _PAUSE = 1.0  # seconds after a doubtful answer: what was asked for may still be on its way
 
 
+class NotYetError(CloudError):
+    """To be asked again; a sentence says what is in the way, for when patience ends."""
+
+
 @dataclass
 class Work:
     """`ids` by "KIND/ITEM" grow while things are made. `user_data` by machine hold secrets. `folder` is the estate's."""
@@ -47,12 +51,17 @@ class Work:
         """Ask again until there is an answer. Raises CloudError when patience ends."""
         deadline = time.monotonic() + self.patience
         interval = _INTERVAL
-        while (answer := ask()) is None:
+        while True:
+            why = ""
+            try:
+                if (answer := ask()) is not None:
+                    return answer
+            except NotYetError as error:
+                why = f" ({error})"
             if time.monotonic() > deadline:
-                raise CloudError(f"{waited_for} has not happened in {self.patience:.0f} seconds; the next run looks again")
+                raise CloudError(f"{waited_for} has not happened in {self.patience:.0f} seconds{why}; the next run looks again")
             time.sleep(interval)
             interval = min(interval * 1.5, _LONGEST_INTERVAL)
-        return answer
 
 
 def once(make: Callable[[], T], look: Callable[[], T | None]) -> T:

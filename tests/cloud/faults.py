@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tests.cloud.control.place import HOST, SERVICES, Place
 
@@ -64,6 +65,29 @@ def slow(seconds: float) -> Effect:
     return effect
 
 
+def late(seconds: float) -> Effect:
+    """The service does at once what it was asked, and its answer takes so long."""
+
+    def effect(proxy: Proxy, request: Request, onward: Pass) -> Reply:
+        reply = onward(request)
+        time.sleep(seconds)
+        return reply
+
+    return effect
+
+
+def edited(change: Callable[[Any], None]) -> Effect:
+    """The service's answer, which is JSON, is changed on its way."""
+
+    def effect(proxy: Proxy, request: Request, onward: Pass) -> Reply:
+        reply = onward(request)
+        content = json.loads(reply.body)
+        change(content)
+        return replace(reply, body=json.dumps(content).encode())
+
+    return effect
+
+
 def cut(proxy: Proxy, request: Request, onward: Pass) -> Reply:
     """The connection ends before the service heard of it."""
     raise CutError
@@ -93,8 +117,8 @@ def meanwhile(act: Callable[[], object]) -> Effect:
 
 @dataclass
 class Fault:
-    """Of the requests to `service` with `method` whose path without query matches `path` whole, those numbered
-    `first` (1 is the first) to `first + times - 1` have the effect."""
+    """Of the requests to `service` with `method` whose path without query matches `path` whole, and whose body says `about`,
+    those numbered `first` (1 is the first) to `first + times - 1` have the effect."""
 
     service: str
     method: str
@@ -102,11 +126,12 @@ class Fault:
     effect: Effect
     first: int = 1
     times: int = 1
+    about: str = ""
     seen: int = 0
 
     def hits(self, request: Request) -> bool:
         wanted = (self.service, self.method) == (request.service, request.method)
-        if not wanted or not re.fullmatch(self.path, request.path.partition("?")[0]):
+        if not wanted or not re.fullmatch(self.path, request.path.partition("?")[0]) or self.about.encode() not in request.body:
             return False
         self.seen += 1
         return self.first <= self.seen < self.first + self.times
@@ -139,9 +164,11 @@ class Proxy:
             server.shutdown()
             server.server_close()
 
-    def add(self, service: str, method: str, path: str, effect: Effect, *, first: int = 1, times: int = 1) -> Fault:
+    def add(
+        self, service: str, method: str, path: str, effect: Effect, *, first: int = 1, times: int = 1, about: str = ""
+    ) -> Fault:
         """proxy.add("nova", "POST", "/v2.1/servers", answers(503), first=3): the third server asked for."""
-        fault = Fault(service, method, path, effect, first, times)
+        fault = Fault(service, method, path, effect, first, times, about)
         with self._lock:
             self.faults.append(fault)
         return fault

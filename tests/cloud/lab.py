@@ -8,8 +8,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from recettes.record import read_records
 from recettes.secrets import Vault
@@ -41,13 +43,14 @@ flows = [
     Flow(source="web", to="xmldb", port=8984, why="the editions"),
     Flow(source="web", to="images", port=8182, why="IIIF"),
 ]
+estates = [CloudEstate(name="production", cloud="lab")]
 """
 LAB = """
 lab = Lab(
     name="Lab", domain="lab.test", contact="a@lab.test", administrator_networks=("192.0.2.0/24",), flows=tuple(flows),
     cloud=Cloud(
         machines=tuple(machines), volumes=tuple(volumes), private=private,
-        estates=(CloudEstate(name="production", cloud="lab"),),
+        estates=tuple(estates),
     ),
 )
 """
@@ -69,8 +72,15 @@ class CloudLab:
         self.vault = Vault.disposable(self.folder)
         self.declare()
 
+    def estate(self, name: str) -> Self:
+        """Another estate of the same declarations, in the same project."""
+        other = copy(self)
+        other.folder = self.folder.with_name(name)
+        other.vault = Vault.disposable(other.folder)
+        return other
+
     def declare(self, changes: str = "") -> None:
-        """Five machines, two volumes; `changes` is Python that alters `machines`, `volumes`, `flows`, `private`."""
+        """Five machines, two volumes; `changes` is Python that alters `machines`, `volumes`, `flows`, `private`, `estates`."""
         (self.group_data / "lab.py").write_text(HEADER + MACHINES + changes + LAB)
 
     def variables(self, record: Path) -> dict[str, str]:

@@ -6,12 +6,13 @@ import random
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cloud.control.launch import Control
 from tests.cloud.control.trouble import ATTACHING, SPAWNING, trouble
-from tests.cloud.faults import Proxy, answers, expired, lost, meanwhile
+from tests.cloud.faults import Proxy, answers, expired, late, lost, meanwhile, slow
 from tests.cloud.lab import CloudLab, listed, refusals, steps
-from tests.cloud.project import Project, make_project
+from tests.cloud.project import CLOUD, Project, make_project
 
 # Two machines: what goes wrong with one leaves the other alone.
 TWO = "del machines[2:], volumes[1:], flows[3:]\n"
@@ -44,8 +45,45 @@ def test_what_passes_by_itself_is_not_even_told(lab: CloudLab, proxy: Proxy) -> 
     proxy.add("cinder", "POST", "/v3/.*volumes", answers(500))
     proxy.add("nova", "GET", "/v2.1/.*servers/.*", answers(502), times=2)
     proxy.add("neutron", "POST", "/v2.0/security-group-rules", expired, first=3)
+    patient(proxy, 6)
+    proxy.add("cinder", "POST", "/v3/.*volumes", late(8), about="production-texts")
     made = lab.apply()
     assert made.status == 0, made.output
+    complete(lab)
+
+
+def patient(proxy: Proxy, seconds: int) -> None:
+    """How long clouds.yaml lets each request take."""
+    clouds = yaml.safe_load(proxy.clouds.read_text())
+    clouds["clouds"][CLOUD]["api_timeout"] = seconds
+    proxy.clouds.write_text(yaml.safe_dump(clouds))
+
+
+def test_each_answer_to_what_is_asked_for_is_a_sentence_and_the_next_run_completes(lab: CloudLab, proxy: Proxy) -> None:
+    for service, path, about, status in (
+        ("neutron", "/v2.0/floatingips", "", 403),
+        ("neutron", "/v2.0/security-group-rules", "8984", 401),
+        ("neutron", "/v2.0/security-group-rules", "443", 409),
+        ("cinder", "/v3/.*volumes", "production-texts", 500),
+        ("nova", "/v2.1/.*servers", "production-xmldb", 503),
+    ):
+        proxy.add(service, "POST", path, answers(status, f"words of {status}"), times=1000, about=about)
+    run = lab.apply()
+    assert run.status != 0
+    for sentence in (
+        "create floating-ip web: the credentials may not do this (POST /floatingips of network): words of 403",
+        "8984/tcp: the cloud lab does not take the credentials of clouds.yaml: words of 401",
+        "443/tcp: POST /security-group-rules of network: the cloud answered 409: words of 409",
+        "create volume texts: POST /volumes of block-storage: the cloud answered 500: words of 500",
+        "create server xmldb: POST /servers of compute: the cloud answered 503: words of 503",
+        "attach volume texts: not begun, as this was not done",
+    ):
+        assert sentence in refusals(run)
+    assert "The next run goes on from here" in refusals(run)
+    assert listed(lab.project)["servers"] == ["production-web"]
+    proxy.forget()
+    second = lab.apply()
+    assert second.status == 0, second.output
     complete(lab)
 
 
@@ -96,6 +134,23 @@ def test_a_cloud_that_cannot_be_read_is_not_taken_for_an_empty_one(lab: CloudLab
         assert sentence in refusals(run)
     assert proxy.count(method="POST") <= 2  # for tokens
     assert listed(lab.project)["networks"] == []
+    for service, path, fault, sentence in (
+        ("nova", "/v2.1/.*servers/detail", answers(403, "no way"), "may not do this (GET /servers/detail of compute): no way"),
+        (
+            "cinder",
+            "/v3/.*volumes/detail",
+            answers(409, "no way"),
+            "GET /volumes/detail of block-storage: the cloud answered 409",
+        ),
+        ("glance", "/v2/images", answers(503, "no way"), "GET /images of image: the cloud answered 503: no way"),
+        ("neutron", "/v2.0/networks", slow(3), "GET /networks of network: the cloud did not answer in 2 seconds"),
+    ):
+        proxy.forget()
+        proxy.add(service, "GET", path, fault, times=1000)
+        patient(proxy, 2 if fault.__qualname__.startswith("slow") else 60)
+        ran = lab.command(".venv-cloud/bin/python", "-W", "ignore", "-m", "recettes.cloud.reading")
+        assert (ran.returncode, len(ran.stdout.splitlines())) == (1, 1)
+        assert sentence in ran.stdout
 
 
 def test_killed_at_any_point_the_next_run_completes(control: Control, tmp_path: Path) -> None:

@@ -1,17 +1,34 @@
-"""The estate's machines as they boot: reached from the first connection on, one through the other, with their volumes."""
+"""A running lab from an empty project by one command, on servers that boot; then what its machines need of the cloud."""
 
 from __future__ import annotations
 
+import json
+import secrets
 import subprocess
 from pathlib import Path
 
+from recettes.authority import AUTHORITY_FILE
 from recettes.containers.waiting import until
-from tests.cloud.lab import CloudLab, listed, refusals, steps
+from tests.cloud.lab import listed, refusals, steps
 from tests.cloud.project import Project
-from tests.harness import Run
+from tests.cloud.typed import Typed
+from tests.harness import ROOT, Run
 
-NETWORK = "private = '10.237.45.0/24'; machines[:] = [machines[0], machines[2]]; flows[2:] = []\n"
-VOLUME = "volumes[:] = [CloudVolume(name='data', machine='apps', size=1, mount='/srv/data')]\n"
+# A network of the engine as well: that of another run of this test is another.
+NETWORK = f"private = '10.238.{secrets.randbelow(256)}.0/24'; machines[:] = [machines[0], machines[2]]; flows[2:] = []\n"
+SITE = """
+from recettes.declarations.lab import Project
+from recettes.declarations.sites import StaticSite
+from recettes.declarations.sources import Folder
+home = Project(
+    name="home", title="Home", answers="The administrator",
+    sites=(StaticSite(name="home", host="lab.test", source=Folder(path="samples/home")),),
+)
+"""
+NO_VOLUME, VOLUME = (
+    "volumes[:] = []\n",
+    "volumes[:] = [CloudVolume(name='data', machine='apps', size=1, mount='/srv/data')]\n",
+)
 DEPLOY = """
 from pyinfra import host
 from operations.mounts import mounts
@@ -19,26 +36,49 @@ mounts(name="Data volumes", wanted=host.data.lab.machine(host.name).volumes)
 """
 
 
-def test_a_private_machine_is_reached_at_once_and_has_its_volume(running_project: Project, tmp_path: Path) -> None:
-    lab = CloudLab(running_project, tmp_path, running_project.environment())
+class Lab(Typed):
+    def ssh(self, machine: str, command: str) -> subprocess.CompletedProcess[str]:
+        config = ["-F", str(self.folder / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+        return subprocess.run(["ssh", *config, machine, command], capture_output=True, text=True, check=False)
+
+    def stamp(self, machine: str) -> str:
+        return str(json.loads(self.ssh(machine, "cat /etc/recettes/machine.json").stdout)["commit"])
+
+
+def test_one_command_makes_a_running_lab_of_an_empty_project(running_project: Project, tmp_path: Path) -> None:
+    lab = Lab(running_project, tmp_path, running_project.environment())
+    lab.declare(NETWORK + NO_VOLUME)
+    (lab.group_data / "projects").mkdir()
+    (lab.group_data / "projects" / "home.py").write_text(SITE)
+    up = lab.cloud("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    (address,) = listed(running_project)["floating"]
+    page = ["--resolve", f"lab.test:443:{address}", "--cacert", str(lab.folder / AUTHORITY_FILE), "https://lab.test/"]
+    got = subprocess.run(["curl", "--silent", "--show-error", *page], capture_output=True, text=True, check=False)
+    assert got.returncode == 0, got.stderr
+    assert got.stdout == (ROOT / "samples/home/index.html").read_text()
+    assert "deploys/lab.py" in up.stderr
+    assert "tcp dport" in lab.ssh("apps", "sudo nft list ruleset").stdout  # reached through web; its own firewall stands
+    compared = lab.cloud("compare", "production", "production").stdout
+    for machine in ("apps", "web"):
+        assert f"recipes of {machine}\n  production: {lab.stamp(machine)}\n" in compared
+
+    a_private_machine_has_its_volume(lab)
+    cloud_init_that_fails_is_told(lab)
+
+
+def a_private_machine_has_its_volume(lab: Lab) -> None:
     lab.declare(NETWORK + VOLUME)
-    made = lab.apply()
-    assert made.status == 0, made.output
-    assert lab.pyinfra(deploy="debug-inventory").status == 0
-    deploy = tmp_path / "mounts.py"
+    attached = lab.apply()
+    assert attached.status == 0, attached.output
+    deploy = lab.scratch / "mounts.py"
     deploy.write_text(DEPLOY)
 
     def ssh(command: str) -> subprocess.CompletedProcess[str]:
-        config = ["-F", str(lab.folder / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-        return subprocess.run(["ssh", *config, "apps", command], capture_output=True, text=True, check=False)
+        return lab.ssh("apps", command)
 
     def run(*words: str) -> Run:
         return lab.pyinfra(*words, "--limit", "apps", deploy=str(deploy))
-
-    until(lambda: ssh("true").returncode == 0, "SSH to apps through web", seconds=120)
-    done = ssh("cloud-init status --wait --long")
-    assert done.returncode == 0, done.stdout
-    assert ssh("sudo true").stderr == ""
 
     planned = run("--dry")
     first = run("-y")
@@ -55,7 +95,21 @@ def test_a_private_machine_is_reached_at_once_and_has_its_volume(running_project
     assert steps(healed, "run") == ["enter /srv/data", "mount /srv/data"]
     assert ssh("cat /srv/data/file").stdout == "kept\n"
 
-    lab.declare(NETWORK + "volumes[:] = []\n")
+    lab.declare(NETWORK + NO_VOLUME)
     assert steps(run("-y"), "run") == ["release /srv/data"]
     assert ssh("mountpoint -q /srv/data || grep UUID /etc/fstab").returncode == 1
-    assert "production-data" in listed(running_project)["volumes"]
+    assert "production-data" in listed(lab.project)["volumes"]
+
+
+def cloud_init_that_fails_is_told(lab: Lab) -> None:
+    """A machine whose cloud-init goes wrong when it boots again: `up` says so, and leaves the lab as it is."""
+    broken = "echo 'bootcmd: [[false]]' | sudo tee /etc/cloud/cloud.cfg.d/99-broken.cfg; sudo touch /run/before"
+    assert lab.ssh("apps", broken).returncode == 0
+    rebooted = lab.cloud("reboot", "apps", "--yes")
+    assert rebooted.returncode == 0, rebooted.stderr
+    until(lambda: lab.ssh("apps", "test ! -e /run/before").returncode == 0, "apps has booted again", seconds=120)
+    up = lab.cloud("up")
+    assert up.returncode == 1
+    assert "apps: cloud-init did not come through: " in up.stderr
+    assert "-- apps is ACTIVE" in up.stderr  # and its console
+    assert "deploys/lab.py" not in up.stderr

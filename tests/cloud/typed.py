@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
+from collections.abc import Callable
 
+from recettes.containers.waiting import until
 from tests.cloud.lab import CloudLab
 from tests.harness import ROOT
 
-# What machines are reached by, where none runs: it writes down what they were told.
+COMMAND = (str(ROOT / ".venv/bin/python"), "-m", "recettes.cloud_cli")
+
+# What machines are reached by, where none runs: it writes down what they were told, and says what is in the estate's folder.
 SSH = """#!/bin/sh
-for word; do machine=$last last=$word; done
+for word; do
+    [ "$last" != -F ] || folder=${word%/*}
+    machine=$last last=$word
+done
 { echo "-- $machine"; cat; } >>"$SSH_TOLD"
+[ ! -f "$folder/says-$machine" ] || cat "$folder/says-$machine"
 exit "$(cat "$SSH_STATUS")"
 """
 
@@ -22,24 +31,38 @@ class Typed(CloudLab):
 
     def cloud(self, *words: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
         """With somebody at the keyboard where `typed` is given."""
-        told = self.scratch / "bin"
-        environment = {
-            **self.variables(self.scratch / "record-unused"),
-            "PATH": f"{told}:{os.environ['PATH']}",
-            "SSH_TOLD": str(told / "told"),
-            "SSH_STATUS": str(told / "status"),
-        }
         keyboard, terminal = pty.openpty()
         if typed is not None:
             os.write(keyboard, f"{typed}\n".encode())
         try:
             return subprocess.run(
-                [ROOT / ".venv/bin/python", "-m", "recettes.cloud_cli", *words], cwd=ROOT, env=environment, capture_output=True,
-                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=300, check=False,
+                [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), capture_output=True,
+                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=900, check=False,
             )  # fmt: skip
         finally:
             os.close(keyboard)
             os.close(terminal)
+
+    def cut_off(self, *words: str, when: Callable[[], bool]) -> None:
+        """The same, and all its processes are killed at that moment, which comes before it is through."""
+        run = subprocess.Popen(
+            [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        until(lambda: when() or run.poll() is not None, f"the moment for {words[0]} to be cut off")
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+        output, _ = run.communicate()
+        assert run.returncode == -signal.SIGKILL, output
+
+    def surroundings(self) -> dict[str, str]:
+        told = self.scratch / "bin"
+        return {
+            **self.variables(self.scratch / "record-unused"),
+            "PATH": f"{told}:{os.environ['PATH']}",
+            "SSH_TOLD": str(told / "told"),
+            "SSH_STATUS": str(told / "status"),
+        }
 
     def stand_in_for_ssh(self, status: int = 0) -> None:
         folder = self.scratch / "bin"

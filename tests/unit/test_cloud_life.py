@@ -109,6 +109,15 @@ def test_a_volume_gets_the_size_that_is_declared_and_then_its_file_system() -> N
         "start server xmldb",
         "grow volume texts",
     ]
+    # Cut off once it was extended, or before; the machine gets it back and runs.
+    for size, first in ((150, []), (100, ["extend volume texts"])):
+        root, texts = converged().volumes
+        free = replace(texts, size=size, status="available", servers=(), metadata={GROW: "1"})
+        cut_off = with_server(replace(converged(), volumes=(root, free)), "xmldb", status="SHUTOFF")
+        rest = ["attach volume texts", "start server xmldb", "grow volume texts"]
+        assert in_order(asked(cut_off, "extend", "texts", larger, stopped="1")) == [*first, *rest]
+        asleep = labelled(cut_off, "xmldb", "stopped")
+        assert in_order(asked(asleep, "extend", "texts", larger, stopped="1")) == [*first, "attach volume texts"]
     tight = replace(converged(), quota={quota.VOLUME_SIZE: Allowance(130, 120)})
     assert asked(tight, "extend", "texts", larger).refusals == ("needs 50 GB of volumes, 10 left of 130",)
     smaller = wanted(lab(volumes=(TEXTS.model_copy(update={"size": 50}),)))
@@ -131,6 +140,10 @@ def test_a_snapshot_takes_all_volumes_of_a_machine_while_what_writes_stands_stil
     assert step.arguments["disk"] is True  # its flavour has one
     assert step.arguments["units"] == ("basex.service",)
     assert "basex.service stopped, /srv/texts standing still" in step.wanted
+    for metadata, goes_on in ({}, True), ({KEPT: "stopped"}, False):
+        cut_off = with_server(converged(), "xmldb", status="SHUTOFF", metadata=metadata)
+        (step,) = asked(cut_off, "snapshot", "xmldb", label=LABEL, stopped="1").steps
+        assert (step.arguments["running"], step.arguments["goes_on"]) == (False, goes_on)
     full = replace(converged(), quota={quota.SNAPSHOTS: Allowance(10, 10)})
     assert asked(full, "snapshot", "xmldb", label=LABEL).refusals == ("needs 1 volume snapshots, 0 left of 10",)
 
@@ -146,6 +159,23 @@ def taken_of(*items: str) -> CloudState:
 
 def test_a_snapshot_is_no_left_over() -> None:
     assert plan_cloud(taken_of("texts"), WANTED).notes == ()
+
+
+def test_a_machine_is_not_restored_from_a_part_of_what_was_taken() -> None:
+    (first,) = taken_of("texts").snapshots
+    part = replace(first, together="xmldb 2")
+    whole = replace(taken_of("texts"), snapshots=(replace(part, together="xmldb 1"),))
+    state = replace(whole, snapshots=(part,))
+    refused = f"snapshot {LABEL} of xmldb is incomplete, 1 of 2: what is there can be restored volume by volume"
+    assert asked(state, "restore", "xmldb", label=LABEL, now=LATER).refusals == (refused,)
+    assert asked(state, "restore", "texts", label=LABEL, now=LATER).refusals == ()
+    assert asked(whole, "restore", "xmldb", label=LABEL, now=LATER).refusals == ()
+    note = f"snapshot {LABEL} is incomplete: bin/cloud drop-snapshot xmldb --from {LABEL}"
+    assert note in asked(state, "snapshot", "xmldb", label=LATER).notes
+    assert note not in asked(whole, "snapshot", "xmldb", label=LATER).notes
+    later = replace(part, id="s2", mark=mark("snapshot", f"texts-{LATER}"))
+    both = replace(whole, snapshots=(*whole.snapshots, later))
+    assert f"from-{LABEL}" in done(asked(both, "restore", "xmldb", now=LATER))[0]  # the newest that is whole
 
 
 def test_a_restored_volume_takes_the_place_of_the_old_one_which_is_kept() -> None:

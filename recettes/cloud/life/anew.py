@@ -15,7 +15,7 @@ from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
 from recettes.cloud.life.sizes import apart, together
-from recettes.cloud.life.snapshots import image_taken, taken
+from recettes.cloud.life.snapshots import image_taken, part_of, taken
 from recettes.cloud.marks import QUARANTINED, Mark, kept
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import Step, reference
@@ -39,8 +39,16 @@ def plan_restore(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if not machine:
         draft.refusals.append(f"there is no machine or volume {asked.name} declared; {', '.join(sorted(machines))} are machines")
         return
-    there = [one for one in taken(draft.state, draft.estate) if one.item in items]
-    label = asked.options.get("label") or max((one.label for one in there), default="")
+    all_taken = taken(draft.state, draft.estate)
+    there = [one for one in all_taken if one.item in items]
+    # Of one volume, a part is enough; of a machine, it would be a mixture of two moments.
+    parts = {one.label: part for one in there if asked.name in machines and (part := part_of(one, all_taken))}
+    label = asked.options.get("label") or max((one.label for one in there if one.label not in parts), default="")
+    if label in parts:
+        draft.refusals.append(
+            f"snapshot {label} of {asked.name} is incomplete, {parts[label]}: what is there can be restored volume by volume"
+        )
+        return
     chosen = {one.item: one for one in there if one.label == label}
     if not chosen:
         labels = ", ".join(sorted({one.label for one in there})) or "none"

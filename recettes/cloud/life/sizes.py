@@ -84,25 +84,34 @@ def plan_extend(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
 
 def _extend(draft: LifeDraft, volume: Volume, size: int, machine: str, mount: str, *, stopped: bool) -> None:
     mark = draft.mark("volume", volume.mark.item if volume.mark else "")
-    server = next((one for one in draft.state.servers if one.id in volume.servers), None)
+    holder = next((one for one in draft.state.servers if one.id in volume.servers), None)
+    # Where an earlier try was cut off, the machine has let go of it already.
+    server = holder or (found(draft.state.servers, draft.mark("server", machine)) if stopped and mount != "/" else None)
     last: tuple[str, ...] = ()
     if size > volume.size:
-        if server is not None and stopped:
+        if holder is not None and stopped:
             if mount == "/":
                 draft.refusals.append(f"{mark} holds the system of {machine}, and is never taken from it: without --stopped")
                 return
-            last = apart(draft, server, {mark.item: volume})
+            last = apart(draft, holder, {mark.item: volume})
         draft.needed[quota.VOLUME_SIZE] += size - volume.size
-        online = server is not None and not stopped
+        online = holder is not None and not stopped
         last = (draft.step("extend", mark, *last, wanted=f"{volume.size} GB to {size} GB", size=size, online=online),)
-        if server is not None and stopped:
-            last = together(draft, server, [mark.item], *last)
-    elif not volume.metadata.get(GROW):
+    if server is not None and stopped and (last or holder is None):
+        draft.ids[f"server/{machine}"] = server.id
+        last = together(draft, server, [mark.item], *last)
+    if size == volume.size and not volume.metadata.get(GROW):
         return
-    if server is not None and server.status == RUNNING:
+    if server is not None and _runs_then(draft, server):
         draft.step("grow", mark, *last, wanted=f"the file system at {machine}:{mount}", machine=machine, mount=mount)
     else:
         draft.notes.append(f"the file system of volume {mark.item} grows when this is asked again while {machine} runs")
+
+
+def _runs_then(draft: LifeDraft, server: Server) -> bool:
+    """After the steps so far."""
+    asked = [step.action for step in draft.steps if step.mark == server.mark and step.action in ("stop", "start")]
+    return asked[-1] == "start" if asked else server.status == RUNNING
 
 
 def apart(draft: LifeDraft, server: Server, volumes: Mapping[str, Volume], *before: str) -> tuple[str, ...]:
@@ -125,6 +134,6 @@ def together(draft: LifeDraft, server: Server, volumes: Iterable[str], *before: 
     keys = [
         draft.step("attach", draft.mark("volume", item), *before, wanted=f"to {server.mark.item}", server=to) for item in volumes
     ]
-    if STOPPED not in kept(server.metadata):
+    if STOPPED not in kept(server.metadata) and not _runs_then(draft, server):
         keys.append(draft.step("start", server.mark, *keys, wanted="again"))
     return tuple(keys)

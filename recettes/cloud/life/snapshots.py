@@ -12,22 +12,21 @@ from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
 from recettes.cloud.life.quiet import units_of
-from recettes.cloud.marks import GROUPS, Mark
+from recettes.cloud.marks import GROUPS, STOPPED, Mark, kept
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
-
-STILL, STOPPED = "still", "stopped"
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Of one volume; or, with a server's name, of a system on its flavour's own disk."""
+    """Of one volume; or, with a server's name, of a system on its flavour's own disk. `together` as marks.TOGETHER."""
 
     item: str
     label: str
     size: int
     status: str
     image: bool = False
+    together: str = ""
 
     @property
     def moment(self) -> datetime:
@@ -39,11 +38,18 @@ def taken(state: CloudState, estate: str) -> list[Taken]:
     found = []
     for snapshot in state.snapshots:
         if snapshot.mark and snapshot.mark.estate == estate and (parts := names.of_snapshot(snapshot.mark.item)):
-            found.append(Taken(*parts, snapshot.size, snapshot.status))
+            found.append(Taken(*parts, snapshot.size, snapshot.status, together=snapshot.together))
     for image in state.images:
         if image.mark and image.mark.estate == estate and (parts := names.of_snapshot(image.mark.item)):
-            found.append(Taken(*parts, image.least_disk, "available", image=True))
+            found.append(Taken(*parts, image.least_disk, "available", image=True, together=image.together))
     return sorted(found, key=lambda one: (one.label, one.item))
+
+
+def part_of(one: Taken, found: Iterable[Taken]) -> str:
+    """ "1 of 3" where not all is there that was to be taken with it: that was cut off, or some of it was deleted. Else ""."""
+    number = int(one.together.rpartition(" ")[2] or 0)
+    there = sum((other.label, other.together) == (one.label, one.together) for other in found)
+    return f"{there} of {number}" if there < number else ""
 
 
 def image_taken(images: Iterable[Image], mark: Mark) -> Image | None:
@@ -67,20 +73,21 @@ def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if server.status not in (RUNNING, "SHUTOFF"):
         draft.refusals.append(f"server {asked.name} is in state {server.status}; one that runs or is stopped can be taken")
         return
-    label = asked.options["label"]
+    label, stopped = asked.options["label"], "stopped" in asked.options
     volumes = attached(draft, server)
     if bad := [f"{item} is {one.status}" for item, one in volumes.items() if one.status != "in-use"]:
         draft.refusals.append(f"of server {asked.name}, volume {', '.join(bad)}: nothing can be taken of it")
         return
     if all(Mark(draft.estate, "snapshot", names.snapshot(item, label)) in _marks(draft) for item in volumes) and volumes:
         return
+    _note_parts(draft, asked.name)
     flavor = next((one for one in draft.state.flavors if server.flavor in (one.id, one.name)), None)
     own_disk = flavor is not None and flavor.disk > 0 and root_volume(asked.name) not in volumes
     draft.needed[quota.SNAPSHOTS] += len(volumes)
     draft.needed[quota.VOLUME_SIZE] += sum(volume.size for volume in volumes.values())
     mounts = sorted(one.mount for one in wanted.volumes if one.name in volumes)
     units = units_of(server.metadata.get(GROUPS, "").split(","))
-    how = _how(server, units, mounts, stopped=STOPPED in asked.options)
+    how = _how(server, units, mounts, stopped=stopped)
     shown = ", ".join([*sorted(volumes), *(["its own disk"] if own_disk else [])])
     draft.step(
         "snapshot",
@@ -91,10 +98,19 @@ def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
         volumes={item: volume.id for item, volume in sorted(volumes.items())},
         disk=own_disk,
         running=server.status == RUNNING,
-        stopped=STOPPED in asked.options,
+        stopped=stopped,
+        # Stopped by an earlier try, it is started as any run would.
+        goes_on=server.status == RUNNING or (stopped and STOPPED not in kept(server.metadata)),
         units=units,
         mounts=mounts,
     )
+
+
+def _note_parts(draft: LifeDraft, machine: str) -> None:
+    """An earlier try that was cut off counts in the quota, and is good for nothing."""
+    there = [one for one in taken(draft.state, draft.estate) if one.together.rpartition(" ")[0] == machine]
+    for label in sorted({one.label for one in there if part_of(one, there)}):
+        draft.notes.append(f"snapshot {label} is incomplete: bin/cloud drop-snapshot {machine} --from {label}")
 
 
 def plan_drop(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:

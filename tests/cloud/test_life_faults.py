@@ -1,0 +1,165 @@
+"""What is done to machines and volumes is cut off, or refused by the cloud: nothing is lost, and the next try completes it."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cloud.control.launch import Control
+from tests.cloud.faults import Proxy, answers, lost
+from tests.cloud.lab import listed, refusals, said
+from tests.cloud.project import Project, make_project
+from tests.cloud.test_life import FEWER, content, server, volume
+from tests.cloud.typed import Typed
+
+BIGGER = FEWER + "machines[0] = machines[0].model_copy(update={'flavour': 'p4-8gb'})\n"
+LARGER = (
+    FEWER + "machines[0] = machines[0].model_copy(update={'flavour': 'p2-4gb'})\n"
+    "volumes[0] = volumes[0].model_copy(update={'size': 5})\n"
+)
+
+
+@pytest.fixture(scope="module")
+def project(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    project = make_project(control.place, tmp_path_factory.mktemp("life-faults") / "cloud")
+    yield project
+    project.member.close()
+    project.admin.close()
+
+
+@pytest.fixture(scope="module")
+def all_requests(project: Project) -> Iterator[Proxy]:
+    with Proxy(project.place, project.clouds) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def lab(project: Project, all_requests: Proxy) -> Typed:
+    environment = {**project.environment(all_requests.clouds), "RECETTES_CLOUD_PATIENCE": "60"}
+    lab = Typed(project, project.folder.parent, environment)
+    lab.stand_in_for_ssh()
+    lab.declare(FEWER)
+    made = lab.apply()
+    assert made.status == 0, made.output
+    with content(lab, "texts").open("r+b") as file:
+        file.write(b"as it was")
+    return lab
+
+
+@pytest.fixture
+def proxy(all_requests: Proxy) -> Iterator[Proxy]:
+    all_requests.forget()
+    yield all_requests
+    all_requests.forget()
+
+
+def goes_wrong(lab: Typed, *words: str) -> str:
+    ran = lab.cloud(*words)
+    assert ran.returncode == 1, ran.stdout
+    return ran.stderr
+
+
+def succeeds(lab: Typed, *words: str) -> str:
+    ran = lab.cloud(*words)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_what_the_cloud_refuses_in_between_is_a_sentence_and_the_next_run_completes(lab: Typed, proxy: Proxy) -> None:
+    action = "/v2.1/.*servers/[^/]*/action"
+    lab.declare(BIGGER)
+    proxy.add("nova", "POST", action, lost, about="confirmResize")
+    proxy.add("nova", "POST", action, lost, about='"resize"')
+    succeeds(lab, "resize", "web", "--yes")
+    assert (server(lab, "web").status, server(lab, "web").flavor["original_name"]) == ("ACTIVE", "p4-8gb")
+
+    # Of two things to be taken, one is not.
+    proxy.add("cinder", "POST", "/v3/.*snapshots", answers(503, "full"), times=1000)
+    lab.stand_in_for_ssh()
+    assert "the cloud answered 503: full" in goes_wrong(lab, "snapshot", "xmldb")
+    assert "recettes-quiet-ends" in lab.told  # the machine goes on
+    proxy.forget()
+    line = succeeds(lab, "snapshots")
+    assert "incomplete: 1 of 2" in line
+    label = line.split()[0]
+    assert f"bin/cloud drop-snapshot xmldb --from {label}" in succeeds(lab, "snapshot", "xmldb")
+    succeeds(lab, "drop-snapshot", "xmldb", "--from", label, "--yes")
+    assert "incomplete" not in succeeds(lab, "snapshots")
+
+    # Somebody has locked the machine: that is told at once.
+    proxy.add("nova", "POST", action, answers(409, "Instance is locked"), times=1000, about="os-stop")
+    told = goes_wrong(lab, "restore", "texts", "--yes")
+    assert "stop server xmldb: POST /servers/" in told
+    assert "the cloud answered 409: Instance is locked" in told
+    assert "rename volume texts" in told  # left as it was
+    proxy.forget()
+    # The machine was stopped for it, and stands there without its volume.
+    proxy.add("nova", "POST", "/v2.1/.*os-volume_attachments", answers(500, "no way"), times=1000)
+    assert "attach volume texts: POST /servers/" in goes_wrong(lab, "restore", "texts", "--yes")
+    assert server(lab, "xmldb").status == "SHUTOFF"
+    proxy.forget()
+    completed = lab.apply()
+    assert completed.status == 0, completed.output
+    assert "volume texts-until-" in said(completed)
+    whole(lab)
+
+
+def whole(lab: Typed) -> None:
+    """Nothing is lost, nothing is to be done, and what is left over is kept volumes that say how they are purged."""
+    last = lab.dry()
+    assert (last.status, last.changes, refusals(last)) == (0, [], ""), last.output
+    assert [server(lab, name).status for name in ("web", "xmldb")] == ["ACTIVE", "ACTIVE"]
+    assert content(lab, "texts").read_bytes()[:9] == b"as it was"
+    assert volume(lab, "texts").attachments[0]["server_id"] == server(lab, "xmldb").id
+    there = listed(lab.project)
+    assert there["ports"] == ["production-web", "production-xmldb"]
+    assert there["groups"] == ["default", "production-web", "production-xmldb"]
+    kept = [name for name in there["volumes"] if name not in ("production-texts", "production-web-root")]
+    for name in kept:
+        assert re.fullmatch(r"production-(texts|web-root)-until-[0-9t]+z", name)
+        assert f"bin/cloud purge volume:{name.removeprefix('production-')}" in said(last)
+
+
+def cut_off(lab: Typed, proxy: Proxy, calls: int, *words: str) -> None:
+    """After one of its calls to the cloud, whichever; the last one, after which nothing can be cut off, is not among them."""
+    proxy.forget()
+    number = random.randrange(1, calls)
+    print(f"{words[0]} is cut off after {number} calls")  # to be seen where the test fails
+    lab.cut_off(*words, when=lambda: calls_to(proxy) >= number)
+
+
+def calls_to(proxy: Proxy) -> int:
+    return sum(
+        request.method in ("POST", "PUT", "DELETE") and request.service != "keystone" for request, _ in list(proxy.requests)
+    )
+
+
+def again(lab: Typed, *words: str) -> None:
+    """Typed again until the cloud is through with what it had begun."""
+    deadline = time.monotonic() + 90
+    while (ran := lab.cloud(*words)).returncode:
+        assert time.monotonic() < deadline, ran.stderr
+        assert "is busy" in ran.stderr or "is in state" in ran.stderr, ran.stderr
+
+
+def test_cut_off_anywhere_the_same_typed_again_completes_it(lab: Typed, proxy: Proxy) -> None:
+    lab.stand_in_for_ssh()
+    lab.declare(LARGER)
+    for calls, *words in (
+        (2, "resize", "web", "--yes"),
+        (7, "extend", "texts", "--stopped"),
+        (4, "snapshot", "xmldb", "--stopped"),
+        (9, "restore", "texts", "--yes"),
+        (5, "rebuild", "web", "--yes"),
+    ):
+        cut_off(lab, proxy, calls, *words)
+        again(lab, *words)
+    completed = lab.apply()
+    assert (completed.status, completed.changes) == (0, []), completed.output
+    assert server(lab, "web").flavor["original_name"] == "p2-4gb"
+    assert volume(lab, "texts").size == 5
+    whole(lab)
