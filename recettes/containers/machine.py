@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
+from docker.utils.socket import consume_socket_output, demux_adaptor, frames_iter
 
 from recettes.containers.identity import Identity, login_archive
 from recettes.containers.waiting import ContainersError, until
@@ -20,6 +22,9 @@ from recettes.containers.waiting import ContainersError, until
 ESTATE_LABEL = "recettes.estate"
 IDENTITY_LABEL = "recettes.identity"
 SSH_PORT = 22
+# What a script says before the client has read the engine's "switching protocols" to its end is lost in the client's buffer, on
+# a busy computer: so the script waits for a line.
+_WHEN_TOLD = 'read -r go; exec /bin/sh -c "$0" </dev/null'
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,14 @@ class Machine:
     def run(self, script: str, *, check: bool = True) -> Answer:
         """Run a POSIX sh script inside as root, not by way of SSH. With `check` a failure raises ContainersError."""
         api = self._client.api
-        job = api.exec_create(self.container.id, ["/bin/sh", "-c", script])["Id"]
-        out, err = api.exec_start(job, demux=True)
+        job = api.exec_create(self.container.id, ["/bin/sh", "-c", _WHEN_TOLD, script], stdin=True)["Id"]
+        stream = cast("socket.SocketIO", api.exec_start(job, socket=True))
+        try:
+            os.write(stream.fileno(), b"\n")
+            frames = (demux_adaptor(*frame) for frame in frames_iter(stream, tty=False))  # type: ignore[no-untyped-call]
+            out, err = consume_socket_output(frames, demux=True)
+        finally:
+            stream.close()
         answer = Answer(int(api.exec_inspect(job)["ExitCode"]), _text(out), _text(err))
         if check and answer.code:
             raise ContainersError(f"on {self.name}, exit status {answer.code} of:\n{script}\n{answer.out}{answer.err}")

@@ -193,11 +193,11 @@ def _child(pid: int) -> bool:
 
 
 def _gone(pid: int) -> bool:
-    """A child that ended is buried."""
+    """A child that ended is buried; one of another process that does not bury it has ended all the same."""
     if _child(pid):
         return False
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
         return True
-    return False
+    return state == "Z"
