@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cloud.faults import Proxy, edited
-from tests.cloud.lab import CloudLab, listed, refusals, said, steps
+from tests.cloud.lab import CloudLab, listed, refusals, steps
 from tests.cloud.project import Project
 
 TWO = "del machines[2:], volumes[1:], flows[3:]\n"
@@ -117,4 +117,3 @@ def test_a_network_of_the_clouds_own_is_used_and_addresses_may_run_out(lab: Clou
     assert end.status == 0, end.output
     there = listed(lab.project)
     assert (there["networks"], there["routers"], there["servers"], there["groups"]) == (["campus"], ["campus"], [], ["default"])
-    assert said(lab.dry())
