@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from recettes.containers.waiting import until
 from tests.cloud.faults import Proxy, edited
 from tests.cloud.lab import CloudLab, listed, refusals, steps
 from tests.cloud.project import Project
@@ -50,7 +51,7 @@ def test_a_taken_name_is_left_alone_until_it_is_handed_over_and_two_of_one_tag_a
     cloud.block_storage.set_volume_metadata(texts.id, **properties)
     cloud.network.update_network(network, description=hand_over["network"].removeprefix("--description ").strip("'"))
     cloud.compute.delete_server(xmldb)
-    cloud.compute.wait_for_delete(xmldb, interval=0.2)
+    until(lambda: not listed(lab.project)["servers"], "the other server is gone")
     second = lab.apply()
     assert second.status == 0, second.output
     there = listed(lab.project)
