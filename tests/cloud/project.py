@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from openstack.connection import Connection
+from openstack.exceptions import BadRequestException
 from openstack.network.v2.subnet import Subnet
 
 from tests.cloud.control.catalogue import administrator, connection, identity_of
@@ -83,9 +84,15 @@ def make_project(place: Place, folder: Path) -> Project:
     project = identity.create_project(name=name, domain_id="default")
     password = secrets.token_hex(8)
     user = identity.create_user(name=name, password=password, domain_id="default", default_project_id=project.id)
-    identity.assign_project_role_to_user(project, user, identity.find_role("member", ignore_missing=False))
+    member = identity.find_role("member", ignore_missing=False)
+    identity.assign_project_role_to_user(project, user, member)
     with connection(place, user=name, password=password, project=name) as person:
-        credential = identity_of(person).create_application_credential(user.id, "recettes")
+        try:
+            credential = identity_of(person).create_application_credential(user.id, "recettes")
+        except BadRequestException:
+            # Of two projects made at once, keystone's cache forgets the role of one; giving it again empties it.
+            identity.assign_project_role_to_user(project, user, member)
+            credential = identity_of(person).create_application_credential(user.id, "recettes")
     auth = {
         "auth_url": place.endpoint("keystone"),
         "application_credential_id": credential.id,

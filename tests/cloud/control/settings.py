@@ -56,7 +56,6 @@ def _keystone(place: Place) -> Sections:
         "fernet_tokens": {"key_repository": place.keys / "fernet"},
         "credential": {"key_repository": place.keys / "credential"},
         "cache": {"enabled": "true", "backend": "dogpile.cache.memory"},
-        "role": {"caching": "false"},  # of two projects made at once, one would not see its own role
         "identity": {"password_hash_rounds": 4},  # the fewest there may be: nothing here is worth guarding
     }
 
