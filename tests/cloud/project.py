@@ -10,13 +10,14 @@ from pathlib import Path
 
 import yaml
 from openstack.connection import Connection
-from openstack.exceptions import BadRequestException
 from openstack.network.v2.subnet import Subnet
 
+from recettes.durable import locked
 from tests.cloud.control.catalogue import administrator, connection, identity_of
 from tests.cloud.control.place import REGION, Place
 
 CLOUD = "lab"
+ROLE_SECONDS = 120.0
 EXTERNAL = "external"  # the name of the network that a project sees as the way out
 _OUTSIDE = list(IPv4Network("198.18.0.0/15").subnets(new_prefix=24))  # RFC 2544: for tests, and routed by nobody
 # Quota by name -> the service that keeps it.
@@ -85,13 +86,10 @@ def make_project(place: Place, folder: Path) -> Project:
     password = secrets.token_hex(8)
     user = identity.create_user(name=name, password=password, domain_id="default", default_project_id=project.id)
     member = identity.find_role("member", ignore_missing=False)
-    identity.assign_project_role_to_user(project, user, member)
-    with connection(place, user=name, password=password, project=name) as person:
-        try:
-            credential = identity_of(person).create_application_credential(user.id, "recettes")
-        except BadRequestException:
-            # Of two projects made at once, keystone's cache forgets the role of one; giving it again empties it.
-            identity.assign_project_role_to_user(project, user, member)
+    # Of two roles given at once, keystone's cache forgets one.
+    with locked(place.folder / "roles.lock", ROLE_SECONDS):
+        identity.assign_project_role_to_user(project, user, member)
+        with connection(place, user=name, password=password, project=name) as person:
             credential = identity_of(person).create_application_credential(user.id, "recettes")
     auth = {
         "auth_url": place.endpoint("keystone"),
