@@ -26,8 +26,14 @@ _kept: list[Any] = []  # services that run beside the application
 
 def _keystone(place: Place) -> Any:
     from keystone.wsgi.api import application
+    from oslo_context import context
 
-    return application
+    def anew(environ: Any, start_response: Any) -> Any:
+        # What a request cached hangs on its thread, and the thread's next one would believe it: a role just given is not there.
+        context._request_store.__dict__.clear()
+        return application(environ, start_response)
+
+    return anew
 
 
 def _placement(place: Place) -> Any:
