@@ -17,7 +17,7 @@ from tests.cloud.control.catalogue import administrator, connection, identity_of
 from tests.cloud.control.place import REGION, Place
 
 CLOUD = "lab"
-ROLE_SECONDS = 120.0
+PROJECT_SECONDS = 120.0
 EXTERNAL = "external"  # the name of the network that a project sees as the way out
 _OUTSIDE = list(IPv4Network("198.18.0.0/15").subnets(new_prefix=24))  # RFC 2544: for tests, and routed by nobody
 # Quota by name -> the service that keeps it.
@@ -79,6 +79,12 @@ class Project:
 
 def make_project(place: Place, folder: Path) -> Project:
     """A project with one member, whose application credential goes to clouds.yaml in the folder."""
+    # Of roles that are given and looked at in the same moment, keystone's cache forgets one.
+    with locked(place.folder / "project.lock", PROJECT_SECONDS):
+        return _make_project(place, folder)
+
+
+def _make_project(place: Place, folder: Path) -> Project:
     name = f"lab-{secrets.token_hex(4)}"
     admin = administrator(place)
     identity = identity_of(admin)
@@ -86,11 +92,9 @@ def make_project(place: Place, folder: Path) -> Project:
     password = secrets.token_hex(8)
     user = identity.create_user(name=name, password=password, domain_id="default", default_project_id=project.id)
     member = identity.find_role("member", ignore_missing=False)
-    # Of two roles given at once, keystone's cache forgets one.
-    with locked(place.folder / "roles.lock", ROLE_SECONDS):
-        identity.assign_project_role_to_user(project, user, member)
-        with connection(place, user=name, password=password, project=name) as person:
-            credential = identity_of(person).create_application_credential(user.id, "recettes")
+    identity.assign_project_role_to_user(project, user, member)
+    with connection(place, user=name, password=password, project=name) as person:
+        credential = identity_of(person).create_application_credential(user.id, "recettes")
     auth = {
         "auth_url": place.endpoint("keystone"),
         "application_credential_id": credential.id,
