@@ -48,7 +48,10 @@ class Gate:
 
     def close(self) -> None:
         if self._folder:
-            self._quietly("-O", "exit")
+            end = ["ssh", *self._options, *self._control(), "-O", "exit", "--", self._target]
+            with suppress(subprocess.TimeoutExpired, OSError):
+                subprocess.run(end, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=_environment(), timeout=CONNECT_SECONDS, check=False)  # fmt: skip
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -141,14 +144,6 @@ class Gate:
     def _control(self) -> list[str]:
         assert self._folder
         return ["-o", f"ControlPath={self._folder}/s"]
-
-    def _quietly(self, *words: str) -> int:
-        command = ["ssh", *self._options, *self._control(), *words, "--", self._target]
-        try:
-            return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                  env=_environment(), timeout=CONNECT_SECONDS, check=False).returncode  # fmt: skip
-        except (subprocess.TimeoutExpired, OSError):
-            return -1
 
 
 class _Session:
