@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from recettes.declarations.base import Declaration, DeclarationError, Mistake, note, noted, wrong
+from recettes.declarations.base import Declaration, DeclarationError, Mistake, note, noted, unique, wrong
 from recettes.declarations.cloud import check_cloud
 from recettes.declarations.compute import check_compute
 from recettes.declarations.dumps import check_dumps
@@ -88,11 +88,8 @@ def _read(file: Path) -> list[Declaration]:
 
 
 def _check(wishes: Wishes) -> None:
-    seen: dict[str, Project] = {}
-    for project in wishes.projects:
-        if project.name in seen:
-            wrong(project, "name", f"there is already a project {project.name!r}; each name is used once")
-        seen[project.name] = project
+    unique("project", wishes.projects)
+    projects = tuple(dict.fromkeys(project.name for project in wishes.projects))
     people: set[str] = set()
     for person in wishes.lab.administrators:
         if person.name in people:
@@ -103,8 +100,8 @@ def _check(wishes: Wishes) -> None:
     check_server(wishes.lab.xmldb)
     check_xmldb(wishes.xml_databases, wishes.xml_packages, wishes.xml_apps, wishes.xml_users)
     check_dumps(wishes.lab, groups=GROUPS)
-    check_ocr(wishes.lab.ocr, projects=tuple(seen))
+    check_ocr(wishes.lab.ocr, projects=projects)
     check_compute(wishes.lab.compute)
     check_cloud(
-        wishes.lab.cloud, groups=GROUPS, foreign=FOREIGN, projects=tuple(seen), administrators=wishes.lab.administrator_networks
+        wishes.lab.cloud, groups=GROUPS, foreign=FOREIGN, projects=projects, administrators=wishes.lab.administrator_networks
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,6 +101,16 @@ def wrong(declaration: Declaration, key: str, problem: str) -> None:
     """Note a mistake that only shows when declarations are looked at together."""
     file, line = where(declaration)
     note(Mistake(file, line, f"{type(declaration).__name__}.{key}", problem))
+
+
+def unique(kind: str, declared: Iterable[Declaration]) -> None:
+    """Note each that has the name of one before it. `declared` are all of a kind that has names."""
+    seen: set[str] = set()
+    for one in declared:
+        name = one.name  # type: ignore[attr-defined]
+        if name in seen:
+            wrong(one, "name", f"there is already a {kind} {name!r}; each name is used once")
+        seen.add(name)
 
 
 def _caller() -> tuple[str, int]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from recettes.declarations.base import Declaration, written_as, wrong
+from recettes.declarations.base import Declaration, unique, written_as
 from recettes.declarations.ocr import KrakenWheels, OcrModel
 from recettes.ocr.debian import PYTHON
 
@@ -48,8 +48,4 @@ class Compute(Declaration):
 
 def check_compute(compute: Compute | None) -> None:
     """Note what is wrong with the models taken together."""
-    seen: set[str] = set()
-    for model in compute.models if compute else ():
-        if model.name in seen:
-            wrong(model, "name", f"there is already a model {model.name!r}; each name is used once")
-        seen.add(model.name)
+    unique("model", compute.models if compute else ())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from recettes.declarations.base import Declaration, Hostname, Name, written_as, wrong
+from recettes.declarations.base import Declaration, Hostname, Name, unique, written_as, wrong
 from recettes.declarations.people import EMail, PublicKey, at_least_one
 
 MODEL_KINDS = (".safetensors", ".mlmodel")
@@ -207,8 +207,8 @@ def check_ocr(ocr: Ocr | None, *, projects: Sequence[str]) -> None:
     """Note what is wrong with clusters and models taken together."""
     if ocr is None:
         return
-    _unique("cluster", ocr.clusters)
-    _unique("model", ocr.models)
+    unique("cluster", ocr.clusters)
+    unique("model", ocr.models)
     charged: dict[str, str] = {}
     for cluster in ocr.clusters:
         for project in cluster.projects:
@@ -218,11 +218,3 @@ def check_ocr(ocr: Ocr | None, *, projects: Sequence[str]) -> None:
                 )
             if (other := charged.setdefault(project, cluster.name)) != cluster.name:
                 wrong(cluster, "projects", f"{project!r} is charged to {other} already; a project has one allocation")
-
-
-def _unique(kind: str, declared: Iterable[OcrCluster | OcrModel]) -> None:
-    seen: set[str] = set()
-    for one in declared:
-        if one.name in seen:
-            wrong(one, "name", f"there is already a {kind} {one.name!r}; each name is used once")
-        seen.add(one.name)

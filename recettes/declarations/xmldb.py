@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from recettes.catalogue import CatalogueError, find
-from recettes.declarations.base import Declaration, Name, written_as, wrong
+from recettes.declarations.base import Declaration, Name, unique, written_as, wrong
 from recettes.declarations.sources import Source
 from recettes.web.values import Size, UrlPath
 from recettes.xmldb.names import RESERVED
@@ -120,10 +120,10 @@ def check_xmldb(
     databases: Sequence[XmlDatabase], packages: Sequence[XmlPackage], apps: Sequence[XmlApp], users: Sequence[XmlUser]
 ) -> None:
     """Note what is wrong with them taken together: names used twice, and databases that nobody declared."""
-    _unique("database", databases)
-    _unique("package", packages)
-    _unique("application", apps)
-    _unique("user", users)
+    unique("database", databases)
+    unique("package", packages)
+    unique("application", apps)
+    unique("user", users)
     known = {database.name for database in databases}
     listed = ", ".join(sorted(known)) or "none"
     readers: tuple[XmlApp | XmlUser, ...] = (*apps, *users)
@@ -134,11 +134,3 @@ def check_xmldb(
             for name in names:
                 if name not in known:
                     wrong(reader, key, f"there is no database {name!r}; declared are {listed}")
-
-
-def _unique(kind: str, declared: Iterable[XmlDatabase | XmlPackage | XmlApp | XmlUser]) -> None:
-    seen: set[str] = set()
-    for one in declared:
-        if one.name in seen:
-            wrong(one, "name", f"there is already a {kind} {one.name!r}; each name is used once")
-        seen.add(one.name)
