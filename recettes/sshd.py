@@ -174,6 +174,10 @@ fi"""
     )
 
 
+# systemd starts a unit five times in ten seconds and then no more: sshd would stay down after the last restart of many.
+_HOWEVER_OFTEN = f"systemctl reset-failed {UNIT} || :"
+
+
 def sshd_trial(config: str, *, restart: bool) -> Trial:
     """The configuration put in force at once, and saved only when somebody has logged in through it."""
     return Trial(
@@ -184,6 +188,7 @@ def sshd_trial(config: str, *, restart: bool) -> Trial:
         undo=f"""\
 rm -f {TRIAL_DROP_IN}
 systemctl daemon-reload
+{_HOWEVER_OFTEN}
 if [ -e "$trial/before" ]; then
   install -m 600 "$trial/before" {LIVE}
   systemctl reload-or-restart {UNIT}
@@ -225,5 +230,6 @@ def _restart_on_trial() -> str:
     return f"""\
 ( umask 022; mkdir -p {quote(TRIAL_DROP_IN.rpartition("/")[0])} )
 {write_to(TRIAL_DROP_IN, drop_in(source).encode())}systemctl daemon-reload
+{_HOWEVER_OFTEN}
 systemctl restart {UNIT}
 {_LISTENS}"""

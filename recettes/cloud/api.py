@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import requests
 from keystoneauth1 import exceptions as keystone
 from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 
@@ -55,6 +57,7 @@ class Api:
             raise CloudError(f"clouds.yaml: the entry {cloud} cannot be understood ({type(error).__name__})") from None
         session.timeout = float(region.config.get("api_timeout") or _CALL_SECONDS)
         self._session = session
+        self._renewing = threading.Lock()
         self._clients = {name: _client(region, session, name) for name in _VERSIONS}
 
     def project(self) -> str:
@@ -101,13 +104,15 @@ class Api:
         self, service: str, method: str, path: str, body: Mapping[str, Any] | None, *, again: bool, version: str = ""
     ) -> Any:
         what = f"{method} {path.partition('?')[0]} of {service}"
-        options: dict[str, Any] = {} if body is None else {"json": body}
+        options: dict[str, Any] = {"allow_reauth": False} if body is None else {"allow_reauth": False, "json": body}
         if version:
             options["microversion"] = version
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:
                 answer = self._clients[service].request(path, method, raise_exc=False, **options)
+                if answer.status_code == 401 and self._renew(answer.request.headers.get("X-Auth-Token", "")):
+                    answer = self._clients[service].request(path, method, raise_exc=False, **options)
             except (keystone.ClientException, requests.RequestException, OSError) as error:
                 failure = self._failure(what, error)
                 if last or not again or failure.status in (401, 403):
@@ -121,6 +126,19 @@ class Api:
                 raise failure
             time.sleep(_pause(answer, attempt))
         raise AssertionError("unreachable")
+
+    def _renew(self, refused: str) -> bool:
+        """A token that ended before its time is replaced once, whichever call hears of it first. False: it cannot be.
+
+        keystoneauth's own way is not for several threads: while one has forgotten the token, another gives up.
+        """
+        plugin = self._session.auth
+        if not isinstance(plugin, BaseIdentityPlugin):
+            return False
+        with self._renewing:
+            if plugin.get_token(self._session) == refused:
+                plugin.auth_ref = plugin.get_auth_ref(self._session)
+        return True
 
     def _refusal(self, what: str, answer: requests.Response) -> CloudError:
         said = _message(answer)

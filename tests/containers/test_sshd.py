@@ -47,7 +47,8 @@ def estate() -> Iterator[ContainersEstate]:
 @pytest.fixture
 def web(estate: ContainersEstate) -> Machine:
     machine = estate.make()["web"]
-    reset = machine.run(f"rm -rf {SAVED} {DROP_IN} {LIVE}; systemctl daemon-reload; systemctl restart ssh.service", check=False)
+    reset = machine.run(f"rm -rf {SAVED} {DROP_IN} {LIVE}; systemctl daemon-reload; "
+                        "systemctl reset-failed ssh.service; systemctl restart ssh.service", check=False)  # fmt: skip
     if reset.code:  # what the test before left in /run; shown, so that it can be understood
         print(machine.run("journalctl --no-pager -u ssh.service -n 20; ls -R /run/systemd/system /run/recettes; ss -tlnp").out)
         machine.reboot()
@@ -60,10 +61,24 @@ def controller(estate: ContainersEstate, web: Machine, tmp_path: Path) -> Contro
     return Controller(estate, tmp_path)
 
 
+IN_FORCE = r"""
+for try in $(seq 50); do
+  if words=$(tr '\0' '\n' <"/proc/$(systemctl show ssh.service -p MainPID --value)/cmdline"); then
+    file=$(printf '%s\n' "$words" | sed -n '/^-f$/{n;p;}')
+    if [ -z "$file" ] || cat "$file"; then exit 0; fi
+  fi 2>/dev/null
+  sleep 0.1
+done
+exit 1
+"""
+
+
 def in_force(machine: Machine) -> str:
-    """The configuration of the sshd that runs, as its own arguments tell where it lies; empty for Debian's."""
-    arguments = machine.run("tr '\\0' ' ' </proc/$(systemctl show ssh.service -p MainPID --value)/cmdline").out.split()
-    return machine.run(f"cat {arguments[arguments.index('-f') + 1]}").out if "-f" in arguments else ""
+    """The configuration of the sshd that runs, as its own arguments tell where it lies; empty for Debian's.
+
+    Asked again while sshd is being replaced by another: there may be none for a moment, or its file be gone already.
+    """
+    return machine.run(IN_FORCE).out
 
 
 def main_pid(machine: Machine) -> str:
@@ -192,6 +207,16 @@ def test_a_killed_controller_leaves_the_old_sshd_and_the_next_run_converges(
     until(lambda: in_force(web) == before, "the old sshd is back")
     controller.seconds = 60
     controller.settle(changed)
+
+
+@pytest.mark.parametrize("locked_out", [False, True])
+def test_sshd_comes_up_however_often_it_was_started(controller: Controller, web: Machine, locked_out: bool) -> None:
+    # Five starts in ten seconds are all that systemd allows.
+    web.run("systemctl reset-failed ssh.service; for _ in 1 2 3 4 5; do systemctl restart ssh.service; done")
+    if locked_out:
+        controller.seconds = CUT_SECONDS
+        assert "the sshd of before is back" in controller.attempt(LOGIN_NOT_TRIED + deploy(*NOBODY)).output
+    controller.settle(deploy())
 
 
 @pytest.mark.parametrize("first", [True, False])
