@@ -63,7 +63,7 @@ def controller(estate: ContainersEstate, web: Machine, tmp_path: Path) -> Contro
 
 IN_FORCE = r"""
 for try in $(seq 50); do
-  if words=$(tr '\0' '\n' <"/proc/$(systemctl show ssh.service -p MainPID --value)/cmdline"); then
+  if words=$(tr '\0 ' '\n\n' <"/proc/$(systemctl show ssh.service -p MainPID --value)/cmdline"); then
     file=$(printf '%s\n' "$words" | sed -n '/^-f$/{n;p;}')
     if [ -z "$file" ] || cat "$file"; then exit 0; fi
   fi 2>/dev/null
