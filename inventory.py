@@ -16,6 +16,14 @@ from pyinfra.api.exceptions import PyinfraError as _PyinfraError
 from pyinfra.context import ctx_config as _ctx_config
 from pyinfra_cli.exceptions import CliError as _CliError
 
+from recettes.cloud.client import begin as _begin
+
+_options = _click.get_current_context().params
+# deploys/cloud*.py act on the cloud itself, from this computer: no machine has to be there for them, or to answer.
+_of_cloud = any(_Path(_name).name.startswith("cloud") for _name in _options.get("operations") or ())
+if _os.environ.get("OS_CLOUD"):
+    _begin("reading", *([] if _of_cloud else ["inventory"]))  # it takes as long as all that follows here
+
 from recettes.authority import CertificateError as _CertificateError
 from recettes.declarations.base import DeclarationError as _DeclarationError
 from recettes.estate import GROUPS as _GROUPS
@@ -30,9 +38,6 @@ class _MistakeError(_CliError, _PyinfraError):
     """Shown in its own words: being of both kinds keeps pyinfra from printing a traceback above them."""
 
 
-_options = _click.get_current_context().params
-# deploys/cloud*.py act on the cloud itself, from this computer: no machine has to be there for them, or to answer.
-_of_cloud = any(_Path(_name).name.startswith("cloud") for _name in _options.get("operations") or ())
 try:
     _lab = _load(
         applying=not _options.get("dry") and (_options.get("yes") or not _options.get("json_output")), machines=not _of_cloud

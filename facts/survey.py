@@ -128,6 +128,10 @@ class Reader:
             self.known |= ask(host, [part, *together])
         return cast("T | Unread", self.known[part.key])
 
+    def learn(self, part: Part[Any], lines: list[str], status: int) -> None:
+        """What the part's script printed, and ended with, when it was run otherwise."""
+        self.known[part.key] = _one(part, lines, status)
+
     def forget(self) -> None:
         self.known.clear()
 

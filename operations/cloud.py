@@ -14,10 +14,10 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
-from facts.cloud import cloud_state
+from facts.cloud import cloud_state, read_ahead
 from facts.survey import Unread
 from operations.channel import as_whom
-from operations.engine import Commands, begun, bring, read, refuse, say
+from operations.engine import Commands, begun, bring, learn, read, refuse, say
 from recettes.cloud.actual import CloudState
 from recettes.cloud.client import script
 from recettes.cloud.draft import CloudPlan
@@ -89,6 +89,8 @@ def bring_cloud(plan: Callable[[CloudState], CloudPlan], vault: Vault) -> Comman
     """Do what `plan` says, of the cloud as it is read."""
     begun()
     part = cloud_state()
+    if ahead := read_ahead():
+        learn(part, *ahead)
     actual = read(part)
     if isinstance(actual, Unread):
         yield refuse(f"{actual.reason.rstrip('.')}. Nothing was changed in the cloud")

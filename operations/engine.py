@@ -111,6 +111,11 @@ def read(part: Part[T]) -> T | Unread:
     return knowledge().reader.read(ctx_host.get(), part)
 
 
+def learn(part: Part[Any], lines: list[str], status: int) -> None:
+    """The part of the host in context was read already, otherwise than by a survey: known until something changes."""
+    knowledge().reader.learn(part, lines, status)
+
+
 def bring(
     part: Part[T],
     plan: Callable[[T], Sequence[Change]],

@@ -32,6 +32,23 @@ def script(module: str, *words: str) -> str:
     return f"cd {quote(str(ROOT))}\nexec {' '.join(quote(word) for word in command(module, *words))}"
 
 
+_begun: dict[tuple[str, ...], subprocess.Popen[str]] = {}
+
+
+def begin(module: str, *words: str) -> None:
+    """Start it now, while this process still gets ready; who asks for it next waits for this one. For what only reads."""
+    if client() is not None:
+        _begun[module, *words] = _start(module, *words)
+
+
+def begun(module: str, *words: str) -> tuple[int, str] | None:
+    """The exit status and all that was printed by the one that was begun; None where there is none, or no more."""
+    if (running := _begun.pop((module, *words), None)) is None:
+        return None
+    output, _ = running.communicate()
+    return running.returncode, output
+
+
 def said(module: str, *words: str) -> tuple[bool, str]:
     """Run it now. Whether it did what was asked, and the last line that it printed."""
     done, output = told(module, *words)
@@ -42,9 +59,17 @@ def told(module: str, *words: str) -> tuple[bool, str]:
     """Run it now. Whether it did what was asked, and all that it printed."""
     if client() is None:
         return False, MISSING
-    ran = subprocess.run(
+    ended = begun(module, *words)
+    if ended is None:
+        running = _start(module, *words)
+        output, _ = running.communicate()
+        ended = running.returncode, output
+    status, output = ended
+    return status == 0, output.strip() or f"the cloud's client ended with status {status}"
+
+
+def _start(module: str, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         command(module, *words),
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False,
     )  # fmt: skip
-    return ran.returncode == 0, ran.stdout.strip() or f"the cloud's client ended with status {ran.returncode}"
