@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,7 +56,7 @@ def killed(account: Account, words: str, given: bytes, step: int) -> bool:
 
     for name in STEPS:
         setattr(GATE.os, name, counted(getattr(os, name)))
-    GATE.subprocess.Popen = counted(GATE.subprocess.Popen)
+    setattr(subprocess, "Popen", counted(subprocess.Popen))  # noqa: B010
     try:
         call(account, words, given)
     finally:

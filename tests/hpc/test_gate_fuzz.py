@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -197,13 +198,12 @@ def within(account: Account) -> None:
 
 def ask(account: Account, words: bytes, given: bytes, told: str = "") -> None:
     WATCHED.escapes.clear()
-    keep, GATE.subprocess.Popen = GATE.subprocess.Popen, MadeUpSlurm
-    WATCHED.on = True
-    try:
-        answer = call(account, words, given)
-    finally:
-        WATCHED.on = False
-        GATE.subprocess.Popen = keep
+    with patch("subprocess.Popen", MadeUpSlurm):
+        WATCHED.on = True
+        try:
+            answer = call(account, words, given)
+        finally:
+            WATCHED.on = False
     all_of_it = (told, words, given[:500], answer)
     assert not WATCHED.escapes, (WATCHED.escapes, all_of_it)
     assert outside(account) == WATCHED.outside, all_of_it

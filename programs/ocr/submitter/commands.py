@@ -17,7 +17,6 @@ from pathlib import Path
 from .gate import Gate, list_of, number_of, text_of
 from .images import looks_like_image, measure
 from .names import batch_name, page_name, sayable
-from .queue_run import run_queue
 from .refusal import RefusalError
 from .settings import DEFAULT, Settings, SettingsError, read_settings
 from .show import Bar, line, summary
@@ -293,4 +292,6 @@ def _list(session: Session, _: argparse.Namespace) -> int:
 def _queue(session: Session, _: argparse.Namespace) -> int:
     if session.settings.queue is None:
         raise CommandError(say("no queue"))
+    from .queue_run import run_queue  # only here: the other commands start sooner without it
+
     return PERSON if run_queue(session.settings, session.settings.queue, session.store, session.work, session.gate) else WELL

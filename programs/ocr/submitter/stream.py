@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .refusal import RefusalError
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # what a pipe holds: more at once, and reader and writer wait for each other
 _HEADER_BYTES = 300
 _HEADER = re.compile(rb"file ([\x21-\x7e]+) (0|[1-9][0-9]{0,14}) ([0-9a-f]{64})")
 _END = re.compile(rb"end (0|[1-9][0-9]{0,8})")
