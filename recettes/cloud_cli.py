@@ -17,7 +17,9 @@ from recettes.asking import confirmed
 from recettes.cloud.client import told
 from recettes.cloud.comparing import beside, described, differences
 from recettes.cloud.differences import estate_of
+from recettes.cloud.marks import STOPPED, kept
 from recettes.cloud.plan import EVERYTHING
+from recettes.cloud.present import present_cloud
 from recettes.declarations.base import DeclarationError
 from recettes.declarations.cloud import CloudEstate
 from recettes.estate import CHOICE, Estate, EstateError, folder_of, read_estate
@@ -34,6 +36,7 @@ CONSOLE_LINES = "30"
 # The one host of deploys/cloud*.py.
 HOST = "@local"
 _SSH_SECONDS = 600.0  # until a new machine lets one in, cloud-init and all
+_NO_ANSWER = 255  # as ssh itself says it
 _Command = Callable[[argparse.Namespace], int]
 
 
@@ -73,18 +76,25 @@ def plan(_: argparse.Namespace) -> int:
 
 
 def up(_: argparse.Namespace) -> int:
-    """Each part is one that can be run by itself, and again."""
+    """Each part is one that can be run by itself, and again. One machine that does not come up does not keep the others."""
     if _pyinfra("deploys/cloud.py", "-y"):
         return FAILED
     estate = present_estate()
-    with ThreadPoolExecutor(len(estate.machines)) as pool:
-        reached = dict(zip(estate.machines, pool.map(lambda name: _reached(estate, name), estate.machines), strict=True))
+    stopped = _stopped(estate)
+    awaited = [name for name in estate.machines if name not in stopped]
+    with ThreadPoolExecutor(max(len(awaited), 1)) as pool:
+        reached = dict(zip(awaited, pool.map(lambda name: _reached(estate, name), awaited), strict=True))
+    for name in sorted(stopped):
+        print(f"{name} is stopped, as it was asked for, and left so", file=sys.stderr)
     problems = {name: problem for name, problem in reached.items() if problem}
     for name, problem in problems.items():
         print(f"{problem}. Its console:\n{told('console', estate.name, name, CONSOLE_LINES)[1]}", file=sys.stderr)
-    if problems:
+    up_and_running = [name for name in awaited if name not in problems]
+    if not up_and_running:
         return FAILED
-    return _shown(_pyinfra("deploys/lab.py", "-y"))
+    only = [word for name in up_and_running for word in ("--limit", name)] if len(up_and_running) < len(estate.machines) else []
+    status = _shown(_pyinfra("deploys/lab.py", "-y", *only))
+    return FAILED if problems else status
 
 
 def teardown(asked: argparse.Namespace) -> int:
@@ -156,23 +166,38 @@ def _shown(status: int) -> int:
     return DONE if status == 0 else FAILED
 
 
-def _ssh(folder: Path, machine: str, command: str) -> subprocess.CompletedProcess[str]:
-    """As a person would: with the estate's own configuration, and host keys that have to be right."""
-    options = ["-F", str(folder / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
-    return subprocess.run(
-        ["ssh", *options, machine, command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+def _stopped(estate: Estate) -> frozenset[str]:
+    """The machines that a person stopped."""
+    return frozenset(
+        server.mark.item
+        for server in present_cloud().servers
+        if server.mark and server.mark.estate == estate.name and STOPPED in kept(server.metadata)
     )
+
+
+def _ssh(folder: Path, machine: str, command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """As a person would: with the estate's own configuration, and host keys that have to be right. Ends within `seconds`."""
+    options = ["-F", str(folder / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+    words = ["ssh", *options, machine, command]
+    try:
+        return subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=max(seconds, 1), check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, _NO_ANSWER, "", f"it did not end: {command}")
 
 
 def _reached(estate: Estate, machine: str) -> str | None:
     """Wait until the machine lets one in and cloud-init is through; why not, where it does not."""
     deadline = time.monotonic() + _SSH_SECONDS
     while True:
-        ran = _ssh(estate.folder, machine, "cloud-init status --wait")
+        ran = _ssh(estate.folder, machine, "cloud-init status --wait", deadline - time.monotonic())
         if ran.returncode in (0, 2):  # 2: done, with warnings
             return None
         said = (ran.stdout if ran.returncode == 1 else ran.stderr).strip().splitlines()
-        if ran.returncode == 1 or "HOST IDENTIFICATION HAS CHANGED" in ran.stderr:
+        if "HOST IDENTIFICATION HAS CHANGED" in ran.stderr:
+            return f"{machine} shows another host key than the estate made for it: something else may answer in its place"
+        if ran.returncode == 1:
             return f"{machine}: cloud-init did not come through: {said[-1] if said else 'no word'}"
         if time.monotonic() > deadline:
             return f"{machine} could not be reached in {_SSH_SECONDS:.0f} seconds: {said[-1] if said else 'no answer'}"

@@ -121,6 +121,22 @@ def _label(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     work.api.post(COMPUTE, f"/servers/{work.id(step.mark)}/metadata", {"metadata": given["metadata"]}, again=True)
 
 
+@does("plug", "server")
+def _plug(work: Work, step: Step, given: Mapping[str, Any]) -> None:
+    server = work.id(step.mark)
+
+    def plugged() -> bool | None:
+        return True if work.api.get(NETWORK, f"/ports/{given['port']}")["port"].get("device_id") == server else None
+
+    def plug() -> bool:
+        work.api.post(COMPUTE, f"/servers/{server}/os-interface", {"interfaceAttachment": {"port_id": given["port"]}})
+        return True
+
+    if not plugged():
+        once(plug, plugged)
+        work.until(plugged, f"plugging the port of {step.mark.item}")
+
+
 @does("rename", "server", "volume")
 def _rename(work: Work, step: Step, given: Mapping[str, Any]) -> None:
     service, path = _PLACES[step.mark.kind]

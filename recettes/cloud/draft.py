@@ -86,12 +86,12 @@ class Draft:
 def _taken(mark: Mark, other: Thing) -> str:
     if other.mark:
         return f"{mark.kind} {mark.name}: the name is taken by {other.mark.kind} {other.mark.item} of estate {other.mark.estate}"
-    if mark.kind in ("server", "volume"):
-        how = f"openstack {mark.kind} set --property {ESTATE}={mark.estate} --property {ITEM}={mark.item} {other.id}"
+    strange = f"{mark.kind} {mark.name}: there is one of this name that the estate did not make, and it was not touched"
+    if mark.kind == "server":  # without the estate's host key and port nobody could say that it is this machine
+        return f"{strange}. A server cannot be handed over: openstack server set --name OTHER {other.id}, or delete it"
+    if mark.kind == "volume":
+        how = f"openstack volume set --property {ESTATE}={mark.estate} --property {ITEM}={mark.item} {other.id}"
     else:
         noun = mark.kind.replace("-", " ").replace("group", "security group")
         how = f"openstack {noun} set --description 'recettes:{mark.estate}/{mark.kind}/{mark.item}' {other.id}"
-    return (
-        f"{mark.kind} {mark.name}: there is one of this name that the estate did not make, and it was not touched. "
-        f"If it is to be the estate's: {how}"
-    )
+    return f"{strange}. If it is to be the estate's: {how}"

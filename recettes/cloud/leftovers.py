@@ -30,6 +30,11 @@ def plan_leftovers(draft: Draft, wanted: WantedCloud, purge: Collection[str]) ->
             draft.notes.append(f"{mark} ended on {wanted.ended[mark.item]}: {_how(mark)}")
         else:
             draft.notes.append(f"{mark} is left over: {_shown(thing)}not declared, and kept. To delete it: {_how(mark)}")
+    for mark in named:
+        server = left[mark]
+        if isinstance(server, Server) and server.status == "ACTIVE":  # its volumes stay: what it has in memory is written first
+            draft.ids[f"server/{mark.item}"] = server.id
+            draft.step("stop", mark, wanted="in order")
     deletions(draft, named)
 
 
@@ -41,7 +46,10 @@ def deletions(draft: Draft, marks: Collection[Mark]) -> None:
         thing = things[mark]
         draft.ids[f"{mark.kind}/{mark.item}"] = thing.id
         before = [
-            step.key for step in draft.steps if step.action == "delete" and PURGED.index(step.mark.kind) < PURGED.index(mark.kind)
+            step.key
+            for step in draft.steps
+            if (step.action == "delete" and PURGED.index(step.mark.kind) < PURGED.index(mark.kind))
+            or (step.action == "stop" and step.mark == mark)
         ]
         if mark.kind == "router":
             subnets = list(next(router.subnets for router in draft.state.routers if router.id == thing.id))
@@ -52,7 +60,8 @@ def deletions(draft: Draft, marks: Collection[Mark]) -> None:
 
 def _declared(draft: Draft, wanted: WantedCloud) -> set[Mark]:
     pairs = [("server", one.name) for one in wanted.machines] + [("port", one.name) for one in wanted.machines]
-    pairs += [("volume", root_volume(one.name)) for one in wanted.machines] + [("volume", one.name) for one in wanted.volumes]
+    pairs += [("volume", root_volume(one.name)) for one in wanted.machines]
+    pairs += [("volume", one.name) for one in (*wanted.volumes, *wanted.idle_volumes)]
     pairs += [("floating-ip", name) for name in wanted.floating_ips]
     pairs += [("group", name) for name in (*wanted.rules, QUARANTINE)]
     if wanted.network is None:

@@ -24,7 +24,7 @@ EVERYTHING = "everything"
 
 
 def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = ()) -> CloudPlan:
-    """Exact: a run does just these steps. `purge` names what is to be deleted, as "volume:old"."""
+    """Exact: a run does just these steps. `purge` names what is to be deleted, as "volume:old", and nothing else is done then."""
     if doubles := twice(state, wanted.estate):
         return CloudPlan(refusals=tuple(doubles))
     if EVERYTHING in purge:
@@ -37,6 +37,9 @@ def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = 
         return draft.plan()
     state, renames = _renamed(state, wanted)
     draft = Draft(wanted.estate, state)
+    if purge:  # it may be what makes room for the rest, which must not keep it from being done
+        plan_leftovers(draft, wanted, purge)
+        return draft.plan()
     draft.steps += renames
     plan_network(draft, wanted)
     if not draft.refusals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recettes.cloud import quota
-from recettes.cloud.actual import Flavor, Image, Port, Server, Volume
+from recettes.cloud.actual import Flavor, Image, Port, Server, Volume, found
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
 from recettes.cloud.life.names import unfinished
@@ -74,6 +74,13 @@ def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> No
     if draft.is_blocked(("port", machine.name)):
         draft.blocked.add(mark)
         return
+    port = _port(draft, machine.name)
+    other = next((one for one in draft.state.servers if port and one.id == port.device and one is not actual), None)
+    if port and other:
+        draft.obstacle(
+            mark, f"the port of {machine.name}, {port.id}, is plugged into another server, {other.name}: it was left there"
+        )
+        return
     if image is not None:
         _plan_new(draft, machine, flavor, image, actual)
     elif actual is not None:
@@ -132,11 +139,38 @@ def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Serve
         said = f": {actual.fault}" if actual.fault else ""
         draft.obstacle(mark, f"server {machine.name} is in state {actual.status}{said}. It ran before, so it was not made anew")
         return
+    _plan_plug(draft, machine.name, actual)
     if actual.metadata.get(GROUPS) != ",".join(machine.groups):
         draft.step("label", mark, wanted=f"groups {', '.join(machine.groups)}", metadata={GROUPS: ",".join(machine.groups)})
     if actual.flavor not in (flavor.id, flavor.name):
         other = next((one.name for one in draft.state.flavors if actual.flavor in (one.id, one.name)), actual.flavor)
         draft.notes.append(f"server {machine.name} is {other}, and {flavor.name} is declared; a run does not stop it for that")
+    root = found(draft.state.volumes, draft.mark("volume", root_volume(machine.name)))
+    if root is not None and root.size < machine.root:
+        how = f"it is extended by bin/cloud extend {root_volume(machine.name)}"
+        draft.notes.append(f"the system of {machine.name} has {root.size} GB, and {machine.root} GB are declared: {how}")
+
+
+def _plan_plug(draft: Draft, machine: str, server: Server) -> None:
+    """Its own port is the server's only way to the network."""
+    mark = draft.mark("server", machine)
+    port = _port(draft, machine)
+    for other in strange_ports(draft, machine, server):
+        draft.notes.append(f"{other}: what comes by it does not go by the declared flows")
+    if port is not None and port.device == server.id:
+        return
+    awake = next((step.key for step in draft.steps if step.mark == mark and step.action in (*AWAKE.values(), "await")), "")
+    draft.step("plug", mark, draft.making("port", machine), awake, wanted="its port", port=reference("port", machine))
+
+
+def strange_ports(draft: Draft, machine: str, server: Server) -> list[str]:
+    """What else the server is plugged into, in words: somebody did that by hand."""
+    return [
+        f"server {machine} has a port that is not the estate's, {port.id} ({', '.join(port.addresses) or 'no address'}), "
+        f"to be taken from it by openstack server remove port {server.id} {port.id}"
+        for port in draft.state.ports
+        if port.device == server.id and port.mark != draft.mark("port", machine)
+    ]
 
 
 def _plan_floating_ip(draft: Draft, machine: str) -> None:

@@ -25,8 +25,8 @@ class WantedCloud:
     """All that the estate wants.
 
     `rules` are by security group, one for each machine type; their `remote` may be another group. `network` None: the private
-    network `private` is ours to make. `ended` are machines whose day has passed. `quarantine` is all that comes in to, or goes
-    out of, a machine that is shut off.
+    network `private` is ours to make. `ended` are machines whose day has passed, `idle_volumes` theirs, which are kept.
+    `quarantine` is all that comes in to, or goes out of, a machine that is shut off.
     """
 
     estate: str
@@ -41,6 +41,7 @@ class WantedCloud:
     ended: Mapping[str, date]
     now: datetime
     quarantine: frozenset[Rule] = frozenset()
+    idle_volumes: tuple[CloudVolume, ...] = ()
 
     def machine(self, name: str) -> CloudMachine:
         return next(machine for machine in self.machines if machine.name == name)
@@ -55,10 +56,11 @@ def wanted_cloud(lab: Lab, estate: CloudEstate, now: datetime) -> WantedCloud:
     current = tuple(one for one in machines if one.until is None or now.date() <= one.until)
     groups = dict.fromkeys(group for one in current for group in one.groups)
     there = {one.name for one in current}
+    volumes = volumes_of(cloud, estate)
     return WantedCloud(
         estate=estate.name,
         machines=current,
-        volumes=tuple(volume for volume in volumes_of(cloud, estate) if volume.machine in there),
+        volumes=tuple(volume for volume in volumes if volume.machine in there),
         floating_ips=frozenset(with_floating_ip(current)),
         rules={group: group_rules(group, lab.flows, groups, lab.administrator_networks) for group in groups},
         image=cloud.image,
@@ -68,4 +70,5 @@ def wanted_cloud(lab: Lab, estate: CloudEstate, now: datetime) -> WantedCloud:
         ended={one.name: one.until for one in machines if one.until is not None and one not in current},
         now=now,
         quarantine=quarantine_rules(groups, lab.administrator_networks),
+        idle_volumes=tuple(volume for volume in volumes if volume.machine not in there),
     )

@@ -167,3 +167,13 @@ def settled(seconds: float = 30.0) -> Iterator[None]:
         yield
         time.sleep(0.3)
     raise AssertionError("it did not happen in time")
+
+
+def group_rules(project: Project, name: str) -> list[tuple[object, ...]]:
+    """What the security group lets in: IP version, protocol, first port, from where."""
+    group = next(one for one in project.member.network.security_groups(project_id=project.id) if one.name == name)
+    return sorted(
+        (r["ethertype"], r["protocol"], r["port_range_min"], r["remote_ip_prefix"] or (r["remote_group_id"] and "a group"))
+        for r in group.security_group_rules
+        if r["direction"] == "ingress"
+    )

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from recettes.containers.waiting import until
 from tests.cloud.faults import Proxy, edited
 from tests.cloud.lab import CloudLab, listed, refusals, steps
 from tests.cloud.project import Project
@@ -40,7 +39,8 @@ def test_a_taken_name_is_left_alone_until_it_is_handed_over_and_two_of_one_tag_a
     run = lab.apply()
     assert run.status != 0
     hand_over = dict(re.findall(r"If it is to be the estate's: openstack (\w+) set (.*?) [0-9a-f-]{36}", refusals(run)))
-    assert sorted(hand_over) == ["network", "server", "volume"]
+    assert sorted(hand_over) == ["network", "volume"]
+    assert f"A server cannot be handed over: openstack server set --name OTHER {xmldb.id}" in refusals(run)
     there = listed(lab.project)
     assert (there["servers"], there["volumes"]) == (["production-xmldb"], ["production-texts"])
     assert cloud.compute.get_server(xmldb.id).metadata == {}
@@ -50,12 +50,11 @@ def test_a_taken_name_is_left_alone_until_it_is_handed_over_and_two_of_one_tag_a
     properties = dict(re.findall(r"--property ([a-z-]+)=(\S+)", hand_over["volume"]))
     cloud.block_storage.set_volume_metadata(texts.id, **properties)
     cloud.network.update_network(network, description=hand_over["network"].removeprefix("--description ").strip("'"))
-    cloud.compute.delete_server(xmldb)
-    until(lambda: not listed(lab.project)["servers"], "the other server is gone")
+    cloud.compute.update_server(xmldb, name="other")
     second = lab.apply()
     assert second.status == 0, second.output
     there = listed(lab.project)
-    assert (there["servers"], there["networks"]) == (["production-web", "production-xmldb"], ["production-private"])
+    assert (there["servers"], there["networks"]) == (["other", "production-web", "production-xmldb"], ["production-private"])
     assert cloud.block_storage.get_volume(texts.id).status == "in-use"
 
     double = foreign_server(lab.project, "copy", **{"recettes-estate": "production", "recettes-item": "web"})

@@ -8,8 +8,8 @@ import pytest
 
 from recettes.ssh_keys import public_half
 from tests.cloud.control.launch import Control
-from tests.cloud.lab import CloudLab, listed, said, settled, steps
-from tests.cloud.project import Project, make_project
+from tests.cloud.lab import CloudLab, group_rules, listed, said, settled, steps
+from tests.cloud.project import make_project
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +20,6 @@ def lab(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield CloudLab(project, scratch, project.environment())
     project.member.close()
     project.admin.close()
-
-
-def group_rules(project: Project, name: str) -> list[tuple[object, ...]]:
-    group = next(one for one in project.member.network.security_groups(project_id=project.id) if one.name == name)
-    return sorted(
-        (r["ethertype"], r["protocol"], r["port_range_min"], r["remote_ip_prefix"] or (r["remote_group_id"] and "a group"))
-        for r in group.security_group_rules
-        if r["direction"] == "ingress"
-    )
 
 
 def test_an_empty_project_becomes_the_estate_and_then_nothing_changes(lab: CloudLab) -> None:
@@ -106,13 +97,17 @@ def test_damage_by_hand_is_named_by_the_plan_and_healed_by_the_run(lab: CloudLab
     cloud.compute.stop_server(servers["production-apps"])
     volume = next(one for one in cloud.block_storage.volumes() if one.name == "production-texts")
     cloud.compute.delete_volume_attachment(servers["production-xmldb"], volume.id)
+    port = next(one for one in cloud.network.ports() if one.name == "production-xmldb")
+    cloud.compute.delete_server_interface(port.id, server=servers["production-xmldb"])
     for _ in settled():
         stopped = cloud.compute.get_server(servers["production-apps"].id).status == "SHUTOFF"
-        if stopped and cloud.block_storage.get_volume(volume.id).status == "available":
+        apart = cloud.block_storage.get_volume(volume.id).status == "available" and not cloud.network.get_port(port.id).device_id
+        if stopped and apart:
             break
     expected = [
         "close group web: from everywhere IPv4 22/tcp",
         "open group web: from everywhere IPv4 443/tcp",
+        "plug server xmldb",
         "start server apps",
         "attach volume texts",
     ]
@@ -121,6 +116,7 @@ def test_damage_by_hand_is_named_by_the_plan_and_healed_by_the_run(lab: CloudLab
     assert healed.status == 0, healed.output
     assert steps(healed, "run") == expected
     assert cloud.block_storage.get_volume(volume.id).status == "in-use"
+    assert cloud.network.get_port(port.id).device_id == servers["production-xmldb"].id
     assert lab.dry().changes == []
 
 

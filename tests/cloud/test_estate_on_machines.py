@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recettes.authority import AUTHORITY_FILE
 from recettes.containers.waiting import until
-from tests.cloud.lab import listed, refusals, steps
+from tests.cloud.lab import group_rules, listed, refusals, steps
 from tests.cloud.project import Project
 from tests.cloud.typed import Typed
 from tests.harness import ROOT, Run
@@ -25,6 +25,7 @@ home = Project(
     sites=(StaticSite(name="home", host="lab.test", source=Folder(path="samples/home")),),
 )
 """
+FLOW = "flows.append(Flow(source='world', to='web', port=8443, why='a second site'))\n"
 NO_VOLUME, VOLUME = (
     "volumes[:] = []\n",
     "volumes[:] = [CloudVolume(name='data', machine='apps', size=1, mount='/srv/data')]\n",
@@ -64,7 +65,7 @@ def test_one_command_makes_a_running_lab_of_an_empty_project(running_project: Pr
         assert f"recipes of {machine}\n  production: {lab.stamp(machine)}\n" in compared
 
     a_private_machine_has_its_volume(lab)
-    cloud_init_that_fails_is_told(lab)
+    what_fails_on_one_machine_keeps_no_other(lab)
 
 
 def a_private_machine_has_its_volume(lab: Lab) -> None:
@@ -101,15 +102,21 @@ def a_private_machine_has_its_volume(lab: Lab) -> None:
     assert "production-data" in listed(lab.project)["volumes"]
 
 
-def cloud_init_that_fails_is_told(lab: Lab) -> None:
-    """A machine whose cloud-init goes wrong when it boots again: `up` says so, and leaves the lab as it is."""
+def what_fails_on_one_machine_keeps_no_other(lab: Lab) -> None:
+    """Cloud-init goes wrong on one when it boots again: `up` says so, and an edited flow comes to the cloud and the other."""
     broken = "echo 'bootcmd: [[false]]' | sudo tee /etc/cloud/cloud.cfg.d/99-broken.cfg; sudo touch /run/before"
     assert lab.ssh("apps", broken).returncode == 0
     rebooted = lab.cloud("reboot", "apps", "--yes")
     assert rebooted.returncode == 0, rebooted.stderr
     until(lambda: lab.ssh("apps", "test ! -e /run/before").returncode == 0, "apps has booted again", seconds=120)
+    lab.declare(NETWORK + NO_VOLUME + FLOW)
+    assert "8443" not in lab.ssh("web", "sudo nft list ruleset").stdout
     up = lab.cloud("up")
     assert up.returncode == 1
     assert "apps: cloud-init did not come through: " in up.stderr
     assert "-- apps is ACTIVE" in up.stderr  # and its console
-    assert "deploys/lab.py" not in up.stderr
+    assert "deploys/lab.py" in up.stderr
+    assert "[web]" in up.stderr.partition("deploys/lab.py")[2]
+    assert "[apps]" not in up.stderr.partition("deploys/lab.py")[2]
+    assert ("IPv4", "tcp", 8443, None) in group_rules(lab.project, "production-web")
+    assert "8443" in lab.ssh("web", "sudo nft list ruleset").stdout

@@ -132,6 +132,7 @@ def test_a_restored_machine_keeps_its_address_and_its_old_system_is_kept_aside(l
     first, root = server(lab, "web"), volume(lab, "web-root")
     restored = lab.cloud("restore", "web", "--yes")
     assert restored.returncode == 0, restored.stderr
+    assert "stop server web" in restored.stdout  # in order, before its server goes
     second, new = server(lab, "web"), volume(lab, "web-root")
     assert second.id != first.id
     assert second.addresses == first.addresses

@@ -154,7 +154,7 @@ def test_cut_off_anywhere_the_same_typed_again_completes_it(lab: Typed, proxy: P
         (7, "extend", "texts", "--stopped"),
         (4, "snapshot", "xmldb", "--stopped"),
         (9, "restore", "texts", "--yes"),
-        (5, "rebuild", "web", "--yes"),
+        (6, "rebuild", "web", "--yes"),
     ):
         cut_off(lab, proxy, calls, *words)
         again(lab, *words)

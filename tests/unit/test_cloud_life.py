@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recettes.cloud import quota
-from recettes.cloud.actual import Allowance, CloudState, Image, Rule, Snapshot, Volume
+from recettes.cloud.actual import Allowance, CloudState, Image, Rule, Snapshot
 from recettes.cloud.draft import CloudPlan
 from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
@@ -144,6 +144,10 @@ def test_a_snapshot_takes_all_volumes_of_a_machine_while_what_writes_stands_stil
         cut_off = with_server(converged(), "xmldb", status="SHUTOFF", metadata=metadata)
         (step,) = asked(cut_off, "snapshot", "xmldb", label=LABEL, stopped="1").steps
         assert (step.arguments["running"], step.arguments["goes_on"]) == (False, goes_on)
+    # Its flavour is offered no more: what its system lies on is known all the same.
+    for machine, disk in ("xmldb", True), ("web", False):
+        (step,) = asked(with_server(converged(), machine, flavor="retired"), "snapshot", machine, label=LABEL).steps
+        assert step.arguments["disk"] is disk
     full = replace(converged(), quota={quota.SNAPSHOTS: Allowance(10, 10)})
     assert asked(full, "snapshot", "xmldb", label=LABEL).refusals == ("needs 1 volume snapshots, 0 left of 10",)
 
@@ -159,100 +163,6 @@ def taken_of(*items: str) -> CloudState:
 
 def test_a_snapshot_is_no_left_over() -> None:
     assert plan_cloud(taken_of("texts"), WANTED).notes == ()
-
-
-def test_a_machine_is_not_restored_from_a_part_of_what_was_taken() -> None:
-    (first,) = taken_of("texts").snapshots
-    part = replace(first, together="xmldb 2")
-    whole = replace(taken_of("texts"), snapshots=(replace(part, together="xmldb 1"),))
-    state = replace(whole, snapshots=(part,))
-    refused = f"snapshot {LABEL} of xmldb is incomplete, 1 of 2: what is there can be restored volume by volume"
-    assert asked(state, "restore", "xmldb", label=LABEL, now=LATER).refusals == (refused,)
-    assert asked(state, "restore", "texts", label=LABEL, now=LATER).refusals == ()
-    assert asked(whole, "restore", "xmldb", label=LABEL, now=LATER).refusals == ()
-    note = f"snapshot {LABEL} is incomplete: bin/cloud drop-snapshot xmldb --from {LABEL}"
-    assert note in asked(state, "snapshot", "xmldb", label=LATER).notes
-    assert note not in asked(whole, "snapshot", "xmldb", label=LATER).notes
-    later = replace(part, id="s2", mark=mark("snapshot", f"texts-{LATER}"))
-    both = replace(whole, snapshots=(*whole.snapshots, later))
-    assert f"from-{LABEL}" in done(asked(both, "restore", "xmldb", now=LATER))[0]  # the newest that is whole
-
-
-def test_a_restored_volume_takes_the_place_of_the_old_one_which_is_kept() -> None:
-    plan = asked(taken_of("texts"), "restore", "texts", now=LATER)
-    assert in_order(plan) == [
-        f"restore volume texts-from-{LABEL}",
-        "stop server xmldb",
-        "detach volume texts",
-        f"rename volume texts to texts-until-{LATER}",
-        f"rename volume texts-from-{LABEL} to texts",
-        "attach volume texts",
-        "start server xmldb",
-    ]
-    assert (
-        "there is no snapshot 20200101t000000z texts; there is " + LABEL
-        in asked(taken_of("texts"), "restore", "texts", now=LATER, label="20200101t000000z").refusals[0]
-    )
-
-
-def test_a_restore_that_was_cut_off_goes_on_and_no_empty_volume_is_made_meanwhile() -> None:
-    state = taken_of("texts")
-    root, texts = state.volumes
-    aside = replace(texts, name="aside", mark=mark("volume", f"texts-until-{LATER}"), status="available", servers=())
-    made = Volume("new", "", mark("volume", f"texts-from-{LABEL}"), 20, "available")
-    between = with_server(replace(state, volumes=(root, aside, made)), "xmldb", status="SHUTOFF")
-    plan = plan_cloud(between, WANTED)
-    assert not [key for key in done(plan) if "volume texts" in key]
-    assert f"bin/cloud restore texts --from {LABEL}" in plan.obstacles[0]
-    assert in_order(asked(between, "restore", "texts", label=LABEL, now=LATER)) == [
-        f"rename volume texts-from-{LABEL} to texts",
-        "attach volume texts",
-        "start server xmldb",
-    ]
-
-
-def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_its_volumes() -> None:
-    plan = asked(taken_of("web-root"), "restore", "web", now=LATER)
-    assert in_order(plan) == [
-        f"restore volume web-root-from-{LABEL}",
-        "delete server web",
-        f"rename volume web-root to web-root-until-{LATER}",
-        f"rename volume web-root-from-{LABEL} to web-root",
-        "create server web",
-    ]
-    created = plan.steps[-1].arguments
-    assert (created["volume"], created["port"], plan.ids["port/web"]) == ("@volume/web-root", "@port/web", "pw")
-    assert plan.ids["server/web"] == "vw"
-
-
-def test_a_machine_is_rebuilt_on_its_kept_data_volume() -> None:
-    volume = TEXTS.model_copy(update={"machine": "web", "name": "files"})
-    want = wanted(lab(WEB, XMLDB, volumes=(TEXTS, volume)))
-    files = Volume("f", "", mark("volume", "files"), 100, "in-use", ("vw",))
-    state = replace(converged(), volumes=(*converged().volumes, files))
-    plan = asked(state, "rebuild", "web", want, now=LATER)
-    assert in_order(plan) == [
-        "delete server web",
-        f"rename volume web-root to web-root-until-{LATER}",
-        "create volume web-root",
-        "create server web",
-        "attach volume files",
-    ]
-    no_room = replace(state, quota={quota.SERVERS: Allowance(2, 2), quota.VOLUMES: Allowance(3, 3)})
-    assert asked(no_room, "rebuild", "web", want, now=LATER).refusals == ("needs 1 volumes, 0 left of 3",)
-    # One whose flavour has a disk keeps its server.
-    assert done(asked(state, "rebuild", "xmldb", want, now=LATER)) == ["rebuild server xmldb"]
-    # Unless another kind of flavour is declared.
-    other = wanted(lab(WEB, XMLDB.model_copy(update={"flavour": "p8"})))
-    plan = asked(converged(), "rebuild", "xmldb", other, now=LATER)
-    assert in_order(plan) == ["delete server xmldb", "create volume xmldb-root", "create server xmldb", "attach volume texts"]
-    assert "what is on its own disk is lost" in plan.steps[0].wanted
-    assert all("delete server xmldb" in step.needs for step in plan.steps[1:])
-
-
-def test_a_machine_in_quarantine_is_not_replaced_by_an_open_one() -> None:
-    state = labelled(converged(), "web", "quarantined")
-    assert "first bin/cloud quarantine web --end" in asked(state, "rebuild", "web", now=LATER).refusals[0]
 
 
 def test_quarantine_leaves_the_administrators_and_nobody_else() -> None:

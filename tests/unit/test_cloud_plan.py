@@ -257,8 +257,9 @@ def test_what_is_not_declared_any_more_stays_until_it_is_named() -> None:
     plan = plan_cloud(state, less, ["volume:texts"])
     assert "is attached to production-xmldb: purge that as well" in plan.refusals[0]
     plan = plan_cloud(state, less, ["volume:texts", "server:xmldb"])
-    assert done(plan) == ["delete server xmldb", "delete volume texts", "delete port xmldb"]
-    assert "delete server xmldb" in plan.steps[1].needs
+    assert done(plan) == ["stop server xmldb", "delete server xmldb", "delete volume texts", "delete port xmldb"]
+    assert plan.steps[1].needs == ("stop server xmldb",)
+    assert "delete server xmldb" in plan.steps[2].needs
     assert "take it out there first" in plan_cloud(state, WANTED, ["volume:texts"]).refusals[0]
     assert "there is no volume:other to purge" in plan_cloud(state, less, ["volume:other"]).refusals[0]
     kept = replace(state, snapshots=(Snapshot("sn", "before", None, "t", 100, "available", ""),))
@@ -290,7 +291,51 @@ def test_a_machine_for_a_task_is_reported_when_its_day_has_passed() -> None:
     assert "create server vips" in done(plan_cloud(state, replace(want, machines=(*want.machines, task), ended={})))
     # It can be removed while it is still declared: its day says that it is over.
     purged = plan_cloud(replace(state, servers=(*state.servers, vips)), want, ["server:vips"])
-    assert (done(purged), purged.refusals) == (["delete server vips"], ())
+    assert (done(purged), purged.refusals) == (["stop server vips", "delete server vips"], ())
+
+
+def test_a_volume_of_a_machine_whose_day_has_passed_is_still_declared() -> None:
+    task = CloudMachine(name="vips", groups=("compute",), flavour="c4", until=date(2026, 5, 3))
+    scans = CloudVolume(name="scans", machine="vips", size=50, mount="/srv/scans")
+    state = converged()
+    state = replace(state, volumes=(*state.volumes, Volume("sc", "production-scans", mark("volume", "scans"), 50, "available")))
+    want = wanted(lab(WEB, XMLDB, task, volumes=(TEXTS, scans)))
+    plan = plan_cloud(state, want)
+    assert (done(plan), plan.notes) == ([], ())
+    assert "take it out there first" in plan_cloud(state, want, ["volume:scans"]).refusals[0]
+
+
+def test_what_is_purged_does_not_wait_for_what_it_makes_room_for() -> None:
+    full = {quota.VCPUS: Allowance(6, 6)}
+    state = replace(converged(), quota=full)
+    more = wanted(lab(WEB, XMLDB.model_copy(update={"name": "texts-server"}), volumes=()))
+    assert "2 left" not in plan_cloud(state, more).refusals[0]
+    purged = plan_cloud(state, more, ["server:xmldb"])
+    assert (done(purged), purged.refusals) == (["stop server xmldb", "delete server xmldb", "delete port xmldb"], ())
+
+
+def test_a_server_is_plugged_into_its_own_port() -> None:
+    state = converged()
+    out = replace(state.ports[0], device="")
+    assert damaged(state, ports=(out, state.ports[1])) == ["plug server web"]
+    gone = plan_cloud(replace(state, ports=state.ports[1:]), WANTED)
+    assert done(gone) == ["create port web", "plug server web", "point floating-ip web"]
+    assert gone.steps[1].needs == ("create port web",)
+    elsewhere = plan_cloud(replace(state, ports=(replace(out, device="vx"), state.ports[1])), WANTED)
+    assert "the port of web, pw, is plugged into another server, production-xmldb" in elsewhere.obstacles[0]
+    assert done(elsewhere) == []
+    without = replace(state, servers=state.servers[1:], ports=(replace(out, device="vx"), state.ports[1]))
+    assert "create server web" not in done(plan_cloud(without, WANTED))
+    strange = Port("p2", "", None, "n", "vw", addresses=("10.20.0.9",))
+    told = plan_cloud(replace(state, ports=(*state.ports, strange)), WANTED)
+    assert done(told) == []
+    assert "p2 (10.20.0.9), to be taken from it by openstack server remove port vw p2" in told.notes[0]
+
+
+def test_a_system_smaller_than_declared_is_told() -> None:
+    plan = plan_cloud(converged(), wanted(lab(WEB.model_copy(update={"root": 40}), XMLDB)))
+    assert done(plan) == []
+    assert "20 GB, and 40 GB are declared: it is extended by bin/cloud extend web-root" in plan.notes[0]
 
 
 def test_everything_goes_only_when_everything_is_named() -> None:

@@ -22,6 +22,11 @@ from recettes.cloud.steps import Step, reference
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
 
+# Of the quota, what making a machine takes. Rules of security groups are for any run to mend.
+_TAKEN = (
+    quota.SERVERS, quota.VCPUS, quota.MEMORY, quota.VOLUMES, quota.VOLUME_SIZE, quota.GROUPS, quota.PORTS, quota.FLOATING_IPS,
+)  # fmt: skip
+
 
 def plan_restore(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     """`name` is a machine, with all that its snapshot has, or one data volume. Options: `label` (the newest), `now`."""
@@ -86,6 +91,12 @@ class _Exchange:
         draft, root = self.draft, root_volume(self.machine)
         if not self._may(system=root in snapshots):
             return
+        if root in snapshots and self._needs_no_volume():
+            draft.refusals.append(
+                f"the flavour declared for {self.machine} has a disk of its own, and the snapshot's system is a volume: "
+                f"declare the flavour that the machine had, then restore"
+            )
+            return
         made = [self._made(item, snapshot) for item, snapshot in snapshots.items()]
         disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.machine, self.label)))
         if root in snapshots:
@@ -104,6 +115,16 @@ class _Exchange:
         free = apart(draft, self.server, old, *made)
         exchanged = [self._exchanged(item, *made, *free) for item in snapshots]
         together(draft, self.server, snapshots, *exchanged)
+
+    def _needs_no_volume(self) -> bool:
+        """Whether a server made now would have its system on its flavour's disk."""
+        machine = self.wanted.machine(self.machine)
+        try:
+            image = choose_image(self.draft.state.images, self.wanted.image)
+            flavor = choose_flavor(self.draft.state.flavors, machine.flavour, root=machine.root, lasting=machine.until is None)
+        except ChoiceError:
+            return False  # refused by the plan of the new server, in its own words
+        return flavor.disk >= max(machine.root, image.least_disk)
 
     def rebuild(self) -> None:
         draft, root = self.draft, root_volume(self.machine)
@@ -171,7 +192,7 @@ class _Exchange:
         )
 
     def _from_image(self, image: str, shown: str, *before: str) -> str:
-        """Of a machine whose system lies on its flavour's own disk: what is on it is lost."""
+        """Of a machine whose system lies on its flavour's own disk: what is on it is lost. Nova stops it in order for that."""
         mark = self.draft.mark("server", self.machine)
         return self.draft.step("rebuild", mark, *before, wanted=f"its own disk {shown}; what is on it now is lost", image=image)
 
@@ -180,6 +201,9 @@ class _Exchange:
         if self.server is None:
             return ()
         mark = self.draft.mark("server", self.machine)
+        # To be deleted is to have one's power cut: what a database had not written by then would be lost on the kept volumes.
+        if self.server.status == RUNNING:
+            before = (*before, self.draft.step("stop", mark, *before, wanted="in order"))
         shown = "its volumes and its address are kept" + ("; what is on its own disk is lost" if lost else "")
         return (self.draft.step("delete", mark, *before, wanted=shown),)
 
@@ -187,9 +211,9 @@ class _Exchange:
         """The rest is what any run would do, of the cloud as it will be by then. `last` are keys by volume."""
         draft = self.draft
         after = _without(draft.state, self.server, [draft.mark("volume", item) for item in last], new_system=new_system)
-        rest = plan_cloud(after, self.wanted)
-        draft.refusals += rest.refusals
-        draft.obstacles += rest.obstacles
+        rest = plan_cloud(after, self._alone())
+        # Once the server is gone, it is too late: here nothing goes on without what cannot be had.
+        draft.refusals += [*rest.refusals, *rest.obstacles]
         steps = {step.key: step for step in rest.steps}
         ours = [step for step in rest.steps if self._is_ours(step)]
         keys = {step.key for step in ours}
@@ -199,13 +223,31 @@ class _Exchange:
         draft.steps += [replace(step, needs=(*step.needs, *needs)) for step in rest.steps if step.key in keys]
         for name, id_ in rest.ids.items():
             draft.ids.setdefault(name, id_)
-        _count(draft, steps, keys, self.server is not None)
+        self._count(rest.needed)
+
+    def _alone(self) -> WantedCloud:
+        """What is wrong with other machines, their volumes and groups keeps none from being made anew."""
+        machine = self.wanted.machine(self.machine)
+        return replace(
+            self.wanted,
+            machines=(machine,),
+            volumes=tuple(one for one in self.wanted.volumes if one.machine == self.machine),
+            rules={group: self.wanted.rules[group] for group in machine.groups},
+        )
 
     def _is_ours(self, step: Step) -> bool:
-        volumes = {root_volume(self.machine), *(one.name for one in self.wanted.volumes if one.machine == self.machine)}
         if step.mark.kind == "volume":
-            return step.mark.item in volumes and step.action in ("create", "attach")
+            return step.action in ("create", "attach")
         return step.mark.item == self.machine and step.mark.kind in ("server", "port", "floating-ip")
+
+    def _count(self, needed: Mapping[str, int]) -> None:
+        """A server takes the place of the one that goes, and of what its flavour has, only what is more counts."""
+        room: dict[str, int] = {}
+        if self.server is not None:
+            old = self.draft.flavor_of(self.server)
+            room = {quota.SERVERS: 1, quota.VCPUS: old.vcpus if old else 0, quota.MEMORY: old.memory if old else 0}
+        for what in _TAKEN:
+            self.draft.needed[what] += max(needed.get(what, 0) - room.get(what, 0), 0)
 
 
 def _without(state: CloudState, server: Server | None, exchanged: Collection[Mark], *, new_system: bool) -> CloudState:
@@ -213,7 +255,9 @@ def _without(state: CloudState, server: Server | None, exchanged: Collection[Mar
     there at all."""
     gone = server.id if server else "-"
     volumes = [
-        replace(volume, servers=(), status="available") if gone in volume.servers else volume
+        replace(volume, servers=(), status="available" if volume.status == "in-use" else volume.status)
+        if gone in volume.servers
+        else volume
         for volume in state.volumes
         if volume.mark not in exchanged and names.becomes(volume.mark) not in exchanged
     ]
@@ -224,16 +268,5 @@ def _without(state: CloudState, server: Server | None, exchanged: Collection[Mar
         servers=tuple(one for one in state.servers if one.id != gone),
         ports=tuple(replace(one, device="") if one.device == gone else one for one in state.ports),
         volumes=tuple(volumes),
-        quota={},  # counted by _count: what goes makes room
+        quota={},  # what goes makes room, see _count
     )
-
-
-def _count(draft: LifeDraft, steps: Mapping[str, Step], keys: set[str], replaced: bool) -> None:
-    """Of the quota, what the new system's volume needs; a server takes the place of the one that went."""
-    for key in keys:
-        step = steps[key]
-        if step.mark.kind == "volume" and step.action == "create":
-            draft.needed[quota.VOLUMES] += 1
-            draft.needed[quota.VOLUME_SIZE] += int(step.arguments["size"])
-        elif step.mark.kind == "server" and not replaced:
-            draft.needed[quota.SERVERS] += 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
-from recettes.cloud.actual import Server, Thing, Volume, found
+from recettes.cloud.actual import Flavor, Server, Thing, Volume, found
 from recettes.cloud.draft import Draft
 
 T = TypeVar("T", bound=Thing)
@@ -43,6 +43,10 @@ class LifeDraft(Draft):
         known = sorted(one.mark.item for one in things if one.mark and one.mark.estate == self.estate)
         self.refusals.append(f"estate {self.estate} has no {kind} {name} in the cloud; it has {', '.join(known) or 'none'}")
         return None
+
+    def flavor_of(self, server: Server) -> Flavor | None:
+        """None where the cloud offers it no more: a server keeps the flavour that it was made with."""
+        return next((one for one in self.state.flavors if server.flavor in (one.id, one.name)), None)
 
     def steady(self, server: Server) -> bool:
         """Whether the cloud is not doing something with it already; refused where it is."""

@@ -12,7 +12,7 @@ from recettes.cloud.actual import Rule, SecurityGroup, found
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import keep
 from recettes.cloud.marks import KEPT, QUARANTINED, SSH_WINDOW, kept
-from recettes.cloud.plan_machines import plan_port
+from recettes.cloud.plan_machines import plan_port, strange_ports
 from recettes.cloud.plan_network import UNTIL, arguments, plan_groups
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.flows import SSH_PORT
@@ -44,6 +44,8 @@ def plan_quarantine(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None
     shut = frozenset(rule for rule in wanted.quarantine if rule.remote not in GROUPS or f"group/{rule.remote}" in draft.ids)
     plan_groups(draft, replace(wanted, rules=wanted.rules if "end" in asked.options else {}, quarantine=shut))
     plan_port(draft, machine)
+    if "end" not in asked.options:
+        draft.obstacles += [f"{other}: it is not shut" for other in strange_ports(draft, asked.name, server)]
     draft.steps = [
         replace(step, needs=(*step.needs, noted)) if step.mark.kind == "port" and noted else step
         for step in draft.steps
@@ -63,6 +65,9 @@ def plan_window(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     server = draft.server(asked.name)
     told = f"{address} {until.isoformat(timespec='minutes')}"
     if server and server.mark and server.metadata.get(SSH_WINDOW) != told:
+        before = server.metadata.get(SSH_WINDOW, "")
+        if before and not _is_over(before, wanted.now) and not before.startswith(f"{address} "):
+            draft.notes.append(f"the machine itself lets in one address for a while: {before.partition(' ')[0]} not any more")
         draft.step("label", server.mark, wanted=f"SSH from {address} until {until:%H:%M} UTC", metadata={SSH_WINDOW: told})
     rule = Rule("ingress", 4 if address.version == 4 else 6, "tcp", SSH_PORT, SSH_PORT, f"{address}/{address.max_prefixlen}")
     mark = draft.mark("group", group.mark.item if group.mark else "")

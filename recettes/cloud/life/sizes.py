@@ -34,7 +34,7 @@ def plan_resize(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     except ChoiceError as error:
         draft.refusals.append(f"machine {asked.name}: {error}")
         return
-    current = next((one for one in draft.state.flavors if server.flavor in (one.id, one.name)), None)
+    current = draft.flavor_of(server)
     if server.status == _HALF_WAY:
         draft.step("confirm", mark, wanted=f"{server.flavor}; a resize was interrupted")
         return

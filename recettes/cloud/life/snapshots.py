@@ -81,8 +81,9 @@ def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if all(Mark(draft.estate, "snapshot", names.snapshot(item, label)) in _marks(draft) for item in volumes) and volumes:
         return
     _note_parts(draft, asked.name)
-    flavor = next((one for one in draft.state.flavors if server.flavor in (one.id, one.name)), None)
-    own_disk = flavor is not None and flavor.disk > 0 and root_volume(asked.name) not in volumes
+    flavor = draft.flavor_of(server)
+    # A system that is on no volume is on the flavour's disk, also where nobody can tell any more that it has one.
+    own_disk = root_volume(asked.name) not in volumes and (flavor is None or flavor.disk > 0)
     draft.needed[quota.SNAPSHOTS] += len(volumes)
     draft.needed[quota.VOLUME_SIZE] += sum(volume.size for volume in volumes.values())
     mounts = sorted(one.mount for one in wanted.volumes if one.name in volumes)

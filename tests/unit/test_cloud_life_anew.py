@@ -1,0 +1,186 @@
+"""A volume, or a whole machine, as it was in a snapshot; and a machine made anew, as plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from recettes.cloud import quota
+from recettes.cloud.actual import Allowance, SecurityGroup, Volume
+from recettes.cloud.plan import plan_cloud
+from recettes.declarations.cloud import Needs
+from tests.unit.test_cloud_life import LABEL, LATER, asked, in_order, labelled, taken_of, with_server
+from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
+
+
+def test_a_machine_is_not_restored_from_a_part_of_what_was_taken() -> None:
+    (first,) = taken_of("texts").snapshots
+    part = replace(first, together="xmldb 2")
+    whole = replace(taken_of("texts"), snapshots=(replace(part, together="xmldb 1"),))
+    state = replace(whole, snapshots=(part,))
+    refused = f"snapshot {LABEL} of xmldb is incomplete, 1 of 2: what is there can be restored volume by volume"
+    assert asked(state, "restore", "xmldb", label=LABEL, now=LATER).refusals == (refused,)
+    assert asked(state, "restore", "texts", label=LABEL, now=LATER).refusals == ()
+    assert asked(whole, "restore", "xmldb", label=LABEL, now=LATER).refusals == ()
+    note = f"snapshot {LABEL} is incomplete: bin/cloud drop-snapshot xmldb --from {LABEL}"
+    assert note in asked(state, "snapshot", "xmldb", label=LATER).notes
+    assert note not in asked(whole, "snapshot", "xmldb", label=LATER).notes
+    later = replace(part, id="s2", mark=mark("snapshot", f"texts-{LATER}"))
+    both = replace(whole, snapshots=(*whole.snapshots, later))
+    assert f"from-{LABEL}" in done(asked(both, "restore", "xmldb", now=LATER))[0]  # the newest that is whole
+
+
+def test_a_restored_volume_takes_the_place_of_the_old_one_which_is_kept() -> None:
+    plan = asked(taken_of("texts"), "restore", "texts", now=LATER)
+    assert in_order(plan) == [
+        f"restore volume texts-from-{LABEL}",
+        "stop server xmldb",
+        "detach volume texts",
+        f"rename volume texts to texts-until-{LATER}",
+        f"rename volume texts-from-{LABEL} to texts",
+        "attach volume texts",
+        "start server xmldb",
+    ]
+    assert (
+        "there is no snapshot 20200101t000000z texts; there is " + LABEL
+        in asked(taken_of("texts"), "restore", "texts", now=LATER, label="20200101t000000z").refusals[0]
+    )
+
+
+def test_a_restore_that_was_cut_off_goes_on_and_no_empty_volume_is_made_meanwhile() -> None:
+    state = taken_of("texts")
+    root, texts = state.volumes
+    aside = replace(texts, name="aside", mark=mark("volume", f"texts-until-{LATER}"), status="available", servers=())
+    made = Volume("new", "", mark("volume", f"texts-from-{LABEL}"), 20, "available")
+    between = with_server(replace(state, volumes=(root, aside, made)), "xmldb", status="SHUTOFF")
+    plan = plan_cloud(between, WANTED)
+    assert not [key for key in done(plan) if "volume texts" in key]
+    assert f"bin/cloud restore texts --from {LABEL}" in plan.obstacles[0]
+    assert in_order(asked(between, "restore", "texts", label=LABEL, now=LATER)) == [
+        f"rename volume texts-from-{LABEL} to texts",
+        "attach volume texts",
+        "start server xmldb",
+    ]
+
+
+def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_its_volumes() -> None:
+    plan = asked(taken_of("web-root"), "restore", "web", now=LATER)
+    assert in_order(plan) == [
+        f"restore volume web-root-from-{LABEL}",
+        "stop server web",
+        "delete server web",
+        f"rename volume web-root to web-root-until-{LATER}",
+        f"rename volume web-root-from-{LABEL} to web-root",
+        "create server web",
+    ]
+    created = plan.steps[-1].arguments
+    assert (created["volume"], created["port"], plan.ids["port/web"]) == ("@volume/web-root", "@port/web", "pw")
+    assert plan.ids["server/web"] == "vw"
+
+
+def test_the_system_of_a_volume_is_not_restored_where_the_new_server_would_not_use_it() -> None:
+    flavors = tuple(replace(one, disk=80) for one in converged().flavors)
+    plan = asked(replace(taken_of("web-root"), flavors=flavors), "restore", "web", now=LATER)
+    assert "the flavour declared for web has a disk of its own" in plan.refusals[0]
+
+
+def test_a_machine_is_rebuilt_on_its_kept_data_volume() -> None:
+    volume = TEXTS.model_copy(update={"machine": "web", "name": "files"})
+    want = wanted(lab(WEB, XMLDB, volumes=(TEXTS, volume)))
+    files = Volume("f", "", mark("volume", "files"), 100, "in-use", ("vw",))
+    state = replace(converged(), volumes=(*converged().volumes, files))
+    plan = asked(state, "rebuild", "web", want, now=LATER)
+    assert in_order(plan) == [
+        "stop server web",
+        "delete server web",
+        f"rename volume web-root to web-root-until-{LATER}",
+        "create volume web-root",
+        "create server web",
+        "attach volume files",
+    ]
+    no_room = replace(state, quota={quota.SERVERS: Allowance(2, 2), quota.VOLUMES: Allowance(3, 3)})
+    assert asked(no_room, "rebuild", "web", want, now=LATER).refusals == ("needs 1 volumes, 0 left of 3",)
+    # One whose flavour has a disk keeps its server.
+    assert done(asked(state, "rebuild", "xmldb", want, now=LATER)) == ["rebuild server xmldb"]
+    # Unless another kind of flavour is declared.
+    other = wanted(lab(WEB, XMLDB.model_copy(update={"flavour": "p8"})))
+    plan = asked(converged(), "rebuild", "xmldb", other, now=LATER)
+    first = ["stop server xmldb", "delete server xmldb"]
+    assert in_order(plan) == [*first, "create volume xmldb-root", "create server xmldb", "attach volume texts"]
+    assert "what is on its own disk is lost" in plan.steps[1].wanted
+    assert all("delete server xmldb" in step.needs for step in plan.steps[2:])
+
+
+def test_a_machine_in_quarantine_is_not_replaced_by_an_open_one() -> None:
+    state = labelled(converged(), "web", "quarantined")
+    assert "first bin/cloud quarantine web --end" in asked(state, "rebuild", "web", now=LATER).refusals[0]
+
+
+def test_a_machine_is_stopped_in_order_before_its_server_goes() -> None:
+    want = wanted(lab(WEB, XMLDB.model_copy(update={"flavour": "p8"})))
+    for plan in (
+        asked(converged(), "rebuild", "xmldb", want, now=LATER),
+        asked(taken_of("web-root"), "restore", "web", now=LATER),
+    ):
+        keys = in_order(plan)
+        delete = next(step for step in plan.steps if step.action == "delete")
+        assert f"stop {delete.mark}" in delete.needs
+        assert keys.index(f"stop {delete.mark}") < keys.index(delete.key)
+    # Cut off in between, it is stopped: what is typed again goes on, and any other run starts it as it was.
+    cut_off = with_server(converged(), "web", status="SHUTOFF")
+    assert in_order(asked(cut_off, "rebuild", "web", now=LATER))[0] == "delete server web"
+    assert done(plan_cloud(cut_off, WANTED)) == ["start server web"]
+    # One in ERROR cannot be stopped.
+    assert "stop server web" not in done(asked(with_server(converged(), "web", status="ERROR"), "rebuild", "web", now=LATER))
+
+
+@pytest.mark.parametrize("command", ["rebuild", "restore"])
+def test_no_server_goes_for_one_that_the_quota_does_not_allow(command: str) -> None:
+    bigger = wanted(lab(WEB.model_copy(update={"flavour": Needs(vcpus=8, memory=30)}), XMLDB))
+    tight = {quota.SERVERS: Allowance(2, 2), quota.VCPUS: Allowance(10, 6), quota.MEMORY: Allowance(40000, 12288)}
+    state = replace(taken_of("web-root"), quota=tight)
+    plan = asked(state, command, "web", bigger, now=LATER)
+    assert plan.refusals == ("needs 6 vCPU, 4 left of 10",)
+    assert plan.steps == ()
+    enough = replace(state, quota={**tight, quota.VCPUS: Allowance(12, 6)})
+    assert asked(enough, command, "web", bigger, now=LATER).refusals == ()
+    # As large as before, or smaller, it takes the place of the old one.
+    full = {quota.SERVERS: Allowance(2, 2), quota.VCPUS: Allowance(6, 6), quota.MEMORY: Allowance(12288, 12288)}
+    assert asked(replace(state, quota=full), command, "web", now=LATER).refusals == ()
+    # Where there is no server any more, none makes room.
+    gone = replace(state, servers=state.servers[1:], quota=full)
+    refused = ("needs 4096 MB of memory, 0 left of 12288", "needs 1 servers, 0 left of 2", "needs 2 vCPU, 0 left of 6")
+    assert asked(gone, command, "web", now=LATER).refusals == refused
+
+
+@pytest.mark.parametrize("command", ["rebuild", "restore"])
+def test_what_is_wrong_with_other_machines_keeps_none_from_being_made_anew(command: str) -> None:
+    state = taken_of("web-root")
+    healthy = asked(state, command, "web", now=LATER)
+    root, texts = state.volumes
+    default, web, _ = state.groups
+    broken = replace(
+        with_server(state, "xmldb", status="ERROR", fault="the host is down"),
+        flavors=tuple(one for one in state.flavors if one.name != "c4"),
+        groups=(default, web, SecurityGroup("other", "production-xmldb", None)),
+        ports=(state.ports[0], replace(state.ports[1], device="")),
+        volumes=(root, replace(texts, status="error")),
+    )
+    plan = asked(broken, command, "web", now=LATER)
+    assert (plan.refusals, plan.obstacles, plan.notes) == ((), (), healthy.notes)
+    assert plan.steps == healthy.steps
+    # Both are in ERROR: one after the other.
+    both = with_server(broken, "web", status="ERROR")
+    assert in_order(asked(both, command, "web", now=LATER)) == [one for one in done(healthy) if one != "stop server web"]
+
+
+def test_no_server_goes_that_could_not_be_made_again_with_all_that_it_has() -> None:
+    files = TEXTS.model_copy(update={"machine": "web", "name": "files"})
+    want = wanted(lab(WEB, XMLDB, volumes=(TEXTS, files)))
+    state = replace(
+        converged(), volumes=(*converged().volumes, Volume("f", "", mark("volume", "files"), 100, "error_extending", ("vw",)))
+    )
+    plan = asked(state, "rebuild", "web", want, now=LATER)
+    assert "volume files is in state error_extending" in plan.refusals[0]
+    assert plan.steps == ()
