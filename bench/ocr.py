@@ -33,7 +33,7 @@ from tests.hpc.cluster.pages import TEXT, draw
 from tests.hpc.submitter import submitter_settings
 
 sys.path.insert(0, str(ROOT / "programs/ocr"))
-from submitter.gate import Gate
+from submitter.gate import CIPHERS, Gate
 from submitter.settings import read_settings
 from submitter.stream import Outgoing
 
@@ -89,7 +89,7 @@ def upload(cluster: Cluster, rounds: int, megabytes: int) -> None:
         path.write_bytes(os.urandom(megabytes * 1_000_000 // FILES))
         files.append(Outgoing(path.name, path, path.stat().st_size, digest(path.read_bytes())))
     settings = read_settings(settings_of(cluster))
-    own = f"ssh -F {cluster.lab.estate.ssh_config}"
+    own = f"ssh -F {cluster.lab.estate.ssh_config} -o {CIPHERS}"  # the same, so that it is the ways that are compared
 
     def ours() -> None:
         with Gate(settings.clusters[HOST], settings) as gate:

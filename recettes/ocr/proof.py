@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from ipaddress import ip_address
 
 from recettes.change import Change
 from recettes.ocr import names
@@ -19,9 +20,14 @@ from recettes.shell import quote, words
 SUBSYSTEM = "ocr"
 NOTES = "/var/lib/recettes/ocr-proved"
 _NO_LOGIN = 255  # ssh's own: no connection, no login, or a forwarding that was refused
-_USAGE = 64  # the gate's own answer to words that are none of its; of a subsystem sshd does not send the sentence
+# The gate's own: to words that are none of its, and to too many calls a minute. Of a subsystem sshd does not send the sentence.
+_USAGE, _NOT_NOW = 64, 75
 _SECONDS = 60
 _HELLO = "hello"
+# Only root may ask there. The path is Amazon's, which OpenStack serves as well:
+# https://docs.openstack.org/nova/latest/user/metadata.html
+_OUTSIDE, _METADATA = "the address outside", "http://169.254.169.254/latest/meta-data/public-ipv4"
+_METADATA_SECONDS = 3
 # Only a shell of the account would say this: what it is asked to print is written otherwise.
 _MARK, _PRINT = "recettes-proof", "printf recettes-%s proof"
 
@@ -101,7 +107,10 @@ def note_script(proof: Proof) -> str:
 
 
 def tries_script(proof: Proof) -> str:
-    """Prints `NAME<tab>STATUS<tab>first words of the answer` for each try; to be run as root."""
+    """Prints `NAME<tab>STATUS<tab>first words of the answer` for each try; to be run as root.
+
+    Where the key is not let in, the one line more is what the cloud says of the machine's address.
+    """
     ssh = ["ssh", "-F", "none", "-4", "-i", names.KEY, "-p", str(proof.cluster.port)]
     for option in (
         "IdentitiesOnly=yes",
@@ -127,7 +136,11 @@ try_it() {{
   said=$(timeout -k 5 {_SECONDS} setsid -w runuser -u {names.ACCOUNT} -- {words(ssh)} "$@" </dev/null 2>&1) || code=$?
   printf '%s\\t%s\\t%s\\n' "$name" "$code" "$(printf '%s' "$said" | tr '\\t\\r\\n' '   ' | cut -c1-2000)"
   # Who is not let in once is not let in, and a cluster that counts failures shuts out who tries on.
-  [ "$name $code" != "{_HELLO} {_NO_LOGIN}" ] || exit 0
+  if [ "$name $code" = "{_HELLO} {_NO_LOGIN}" ]; then
+    said=$(curl -4 -fs --noproxy '*' -m {_METADATA_SECONDS} {_METADATA} 2>/dev/null | tr -cd '0-9.' | cut -c1-15)
+    printf '%s\\t0\\t%s\\n' {quote(_OUTSIDE)} "$said"
+    exit 0
+  fi
 }}
 """ + "\n".join(lines)
 
@@ -139,8 +152,9 @@ def unproved(lines: Sequence[str], proof: Proof) -> list[str]:
     host = proof.cluster.host
     if code == _NO_LOGIN:
         return [
-            f"{host} does not let the key in: {said.strip()[-200:] or 'no word'}. "
-            f"{proof.hand_in}It is let in from {proof.address} only: that has to be the address of this machine as {host} sees it"
+            f"{host} does not let the key in: {said.strip()[-200:] or 'no word'}. {proof.hand_in}"
+            f"It is let in from {proof.address} only: that has to be the address of this machine as {host} sees it. "
+            f"{_comparison(found.get(_OUTSIDE, (0, ''))[1], proof)}"
         ]
     if found.keys() != TRIES.keys():
         raise ValueError("not every try was made")
@@ -168,7 +182,25 @@ def _answer(line: str) -> tuple[str, tuple[int, str]]:
     return name, (int(status), said)
 
 
+def _comparison(outside: str, proof: Proof) -> str:
+    """What to hold against the address declared; `outside` is what the cloud says, empty where it says nothing."""
+    where = "the cloud's dashboard shows it: the machine's floating address or, where it has none, that of its router"
+    try:
+        address = str(ip_address(outside))
+    except ValueError:
+        return f"Compare: {where}"
+    if fnmatchcase(address, proof.address):
+        return f"The cloud says that this machine has {address} outside, which fits"
+    return (
+        f"The cloud says that this machine has {address} outside, which does not fit ({where}). "
+        f"If that is what {proof.cluster.host} sees, declare it as submitter_address= and hand the line in anew"
+    )
+
+
 def _refused(name: str, code: int, said: str) -> bool:
     if _MARK in said or "uid=" in said or "SSH-2.0" in said or _REFUSED_BY_SSHD.get(name, "") not in said:
         return False
-    return code in (_NO_LOGIN, _USAGE)
+    options, command = TRIES[name]
+    # The gate answers its own word so, too, once a forwarding is had: of that, sshd alone can be the one that refuses.
+    not_now = code == _NOT_NOW and command != _HELLO and ("ocr-gate: " in said or "-s" in options.split())
+    return not_now or code in (_NO_LOGIN, _USAGE)

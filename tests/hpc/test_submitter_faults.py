@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -66,6 +67,29 @@ def test_killed_before_every_change_the_queue_loses_and_doubles_nothing(submitte
             sent_once(submitter)
             submitter.finish()
     delivered(submitter)
+
+
+def test_killed_before_every_change_an_old_result_is_replaced_and_an_edited_one_is_not(
+    submitter: Submitter, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "letters").mkdir()
+    for name in ("p1.png", "p2.png"):
+        (folder / name).write_bytes(image(name))
+    for text in ("first", "second"):
+        submitter.ocr("submit", folder, *SUBMIT[1:], "--again")
+        submitter.finish(results={page: ALTO.format(page=page, text=text) for page in ("p1.png", "p2.png")})
+        if text == "first":
+            submitter.ocr("fetch")
+            (folder / "p1.xml").write_text("edited")
+    for number in range(1, 200):
+        run = submitter.ocr("fetch", wrapper=("-IB", str(KILLED_AT), str(number), str(PROGRAM)))
+        found = {path.name: path.read_text() for path in folder.glob("*.xml")}
+        assert found["p1.xml"] == "edited" and ("first" in found["p2.xml"] or "second" in found["p2.xml"])
+        if run.status != -9:
+            break
+    assert run.status == 0 and str(folder / "p1.ocr.xml") in run.out and number > 10
+    assert sorted(found) == ["p1.ocr.xml", "p1.xml", "p2.xml"]
+    assert "second" in found["p2.xml"] and "second" in found["p1.ocr.xml"] and not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -148,6 +172,51 @@ def test_every_refusal_is_said_in_words_and_nothing_is_lost(submitter: Submitter
     submitter.fault(at=2, says={"status": 65, "err": "ocr-gate: checksum\n"})  # is sent again once
     assert submitter.ocr("submit", pages, *SUBMIT[1:]).status == 0
     sent_once(submitter)
+
+
+def two_sent(submitter: Submitter, tmp_path: Path) -> list[str]:
+    """Two batches of a page each, whose jobs have ended; the elder first."""
+    names: list[str] = []
+    for name in ("a", "b"):
+        (folder := tmp_path / name).mkdir()
+        (folder / f"{name}.png").write_bytes(image(name))
+        submitter.ocr("submit", folder, *SUBMIT[1:])
+        names += [batch for batch in submitter.batches() if batch not in names]
+    submitter.finish()
+    return names
+
+
+def test_trouble_with_one_batch_holds_up_no_other(submitter: Submitter, tmp_path: Path) -> None:
+    first, second = two_sent(submitter, tmp_path)
+    submitter.fault(at=1, says={"status": 70, "err": "ocr-gate: a fault\n"})
+    status = submitter.ocr("status")
+    assert status.status == 4 and f"{first}: The cluster's gate failed" in status.err and second not in status.err
+    assert f"{second}: done" in status.out and "gate open until" in status.out
+
+    submitter.fault(at=1, says={"status": 75, "err": "ocr-gate: another call holds the batch\n"})
+    descriptor = os.open(submitter.folder / "state/work" / second, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    fetched = submitter.ocr("fetch")
+    assert fetched.status == 3 and f"{first}: The cluster is busy" in fetched.err and f"{second}: another ocr" in fetched.err
+    os.close(descriptor)
+
+    submitter.fault(at=1, says={"status": 75, "err": "ocr-gate: another call holds the batch\n"})
+    fetched = submitter.ocr("fetch")
+    assert fetched.status == 3 and first in fetched.err and f"{second}: 1 of 1 pages recognised" in fetched.out
+    submitter.fault()
+    assert submitter.ocr("fetch").status == 0 and (tmp_path / "a/a.xml").exists() and (tmp_path / "b/b.xml").exists()
+
+
+def test_a_cluster_that_does_not_let_us_in_is_not_knocked_at_for_each_batch(submitter: Submitter, tmp_path: Path) -> None:
+    _, second = two_sent(submitter, tmp_path)
+    login = 'case " $* " in *" -O "*) ;; *) echo login >>$0.logins ;; esac'
+    (submitter.programs / "ssh").write_text(f"#!/bin/sh\n{login}\necho 'Permission denied (publickey).' >&2; exit 255\n")
+    for words in ("fetch", "status"):
+        said = submitter.ocr(words)
+        assert said.status == 4 and said.err.count("does not accept our key") == 1
+        assert f"{second}: not tried" in said.err
+        assert (submitter.programs / "ssh.logins").read_text().count("login") == 1
+        (submitter.programs / "ssh.logins").unlink()
 
 
 def others(submitter: Submitter) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hpc.account import Account
-from tests.hpc.submitter import Submitter, image
+from tests.hpc.submitter import ALTO, Submitter, image
 
 FAILED = "NOT-RECOGNISED.txt"
 
@@ -123,6 +123,22 @@ def test_what_cannot_be_read_is_said_beside_the_results_and_holds_up_nothing(sub
     assert (submitter.results / "tiny-print/a/empty.xml").exists() and (submitter.results / "other-model/a/p1.xml").exists()
 
 
+def test_a_corrected_image_has_its_own_text_and_so_has_the_old_one_when_it_is_put_back(submitter: Submitter) -> None:
+    def recognised(content: str) -> str:
+        submitter.drop("tiny-print/a/p1.png", image(content))
+        run(submitter)
+        submitter.finish(results={page: ALTO.format(page=page, text=content) for page in pages_sent(submitter)})
+        assert run(submitter) == 0
+        assert [path for path in results(submitter) if path.endswith(".xml")] == ["tiny-print/a/p1.xml"]
+        return (submitter.results / "tiny-print/a/p1.xml").read_text()
+
+    for content in ("blurred", "sharp", "blurred"):
+        assert f"<Layout>{content}</Layout>" in recognised(content)
+    assert len(submitter.account.jobs()) == 3
+    recognised("blurred")
+    assert len(submitter.account.jobs()) == 3, "the same once more is nothing new"
+
+
 def test_projects_are_charged_to_their_clusters(submitter: Submitter) -> None:
     clusters = {**submitter.settings["clusters"], "elsewhere": {"host": "elsewhere.test", "user": "eve"}}
     submitter.set(clusters=clusters, projects={"book": "cluster", "film": "elsewhere"})
@@ -192,6 +208,12 @@ def test_another_run_at_the_same_time_does_nothing(submitter: Submitter) -> None
     os.close(descriptor)
     assert busy.status == 3 and "another ocr" in busy.err and submitter.calls == []
     assert run(submitter) == 0 and len(submitter.account.jobs()) == 1
+
+
+def pages_sent(submitter: Submitter) -> list[str]:
+    """Names of the pages that the gate has now."""
+    folders = (submitter.account.batch(batch) / "images" for batch in submitter.batches())
+    return [path.name.partition(".")[2] for folder in folders for path in folder.iterdir()]
 
 
 def clear_holds(submitter: Submitter) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.hpc.account import Account
-from tests.hpc.submitter import ALTO, Submitter, image
+from tests.hpc.submitter import ALTO, Said, Submitter, image
 
 MODEL = ("--model", "tiny-print")
 
@@ -126,6 +126,100 @@ def test_a_job_taken_back_gives_what_was_done(submitter: Submitter, letters: Pat
     assert fetched.status == 1 and "0 of 3" in fetched.out and "cancelled" in fetched.out
     assert submitter.batches() == [] and len(submitter.account.jobs()) == 1
     assert submitter.ocr("cancel", batch).status == 2, "there is nothing left to cancel"
+
+
+def test_a_job_taken_back_when_it_has_failed_already_is_not_sent_once_more(submitter: Submitter, letters: Path) -> None:
+    submitter.ocr("submit", letters, *MODEL)
+    (batch,) = submitter.batches()
+    submitter.finish(failed={"p1.png": "no line was found"})
+    cancelled = submitter.ocr("cancel", batch)
+    assert cancelled.status == 0 and "cancelled" in cancelled.out
+    fetched = submitter.ocr("fetch")
+    assert fetched.status == 1 and "2 of 3" in fetched.out and "no line was found" in fetched.out
+    assert submitter.batches() == [] and len(submitter.account.jobs()) == 1
+
+
+def test_pages_that_failed_or_were_lost_are_not_called_recognised(submitter: Submitter, letters: Path, tmp_path: Path) -> None:
+    submitter.ocr("submit", letters, *MODEL)
+    (batch,) = submitter.batches()
+    pages = [path.name.partition(".")[2] for path in (submitter.account.batch(batch) / "images").iterdir()]
+    for _ in range(2):
+        submitter.finish(failed=dict.fromkeys(pages, "no line was found"))
+        submitter.ocr("fetch")
+    said = submitter.ocr("submit", letters, *MODEL)
+    assert said.status == 1 and "0 of 3 pages recognised" in said.out and "no line was found" in said.out
+    assert "not all were recognised" in said.out and "--again" in said.out
+    assert "toutes n'ont pas été reconnues" in submitter.ocr("submit", letters, *MODEL, language="fr_CA.UTF-8").out
+    assert len(submitter.account.jobs()) == 2
+
+    (one := tmp_path / "one").mkdir()
+    (one / "p.png").write_bytes(image("p"))
+    submitter.ocr("submit", one, *MODEL)
+    (batch,) = submitter.batches()
+    submitter.account.call(f"cancel {batch}")
+    submitter.account.call(f"drop {batch}")
+    submitter.ocr("fetch")
+    said = submitter.ocr("submit", one, *MODEL)
+    assert said.status == 1 and "does not have the batch any more" in said.out and "--again" in said.out
+
+
+def test_a_page_recognised_anew_has_its_new_text_and_what_was_edited_stays(submitter: Submitter, letters: Path) -> None:
+    def recognise(text: str, *, model: str = "tiny-print") -> Said:
+        submitter.ocr("submit", letters, "--model", model, "--again")
+        (batch,) = submitter.batches()
+        pages = [path.name.partition(".")[2] for path in (submitter.account.batch(batch) / "images").iterdir()]
+        submitter.finish(results={page: ALTO.format(page=page, text=text) for page in pages})
+        return submitter.ocr("fetch")
+
+    def texts() -> dict[str, str | None]:
+        return {path.name: ElementTree.parse(path).findtext(".//{*}Layout") for path in letters.glob("*.xml")}
+
+    recognise("first")
+    (letters / "p1.xml").write_text(edited := (letters / "p1.xml").read_text().replace("first", "corrected"))
+    second = recognise("second")
+    others = {"Lettre n°2 & <recto>.xml", "été..xml"}
+    assert texts() == {"p1.xml": "corrected", "p1.ocr.xml": "second", **dict.fromkeys(others, "second")}
+    assert "somebody has worked on it" in second.out and str(letters / "p1.ocr.xml") in second.out
+    assert second.out.count(".xml") == 1, "the others have their names"
+    third = recognise("third")
+    assert texts() == {"p1.xml": "corrected", "p1.ocr.xml": "third", **dict.fromkeys(others, "third")}
+    assert (letters / "p1.xml").read_text() == edited and str(letters / "p1.ocr.xml") in third.out
+
+    # What another model read may be there to be compared.
+    submitter.account.set(
+        models={**submitter.account.settings["models"], "other": submitter.account.settings["models"]["tiny-print"]}
+    )
+    recognise("by the other", model="other")
+    assert texts()["été..xml"] == "third" and texts()["été..ocr.xml"] == "by the other"
+    assert not list(letters.glob(".*")), "nothing half done is left"
+
+
+def test_another_image_s_result_of_the_same_name_is_not_replaced(submitter: Submitter, tmp_path: Path) -> None:
+    """The second came when the first had its result."""
+    (folder := tmp_path / "scans").mkdir()
+    for name, content in (("a.png", image("png")), ("a.jpg", b"\xff\xd8\xff and so on")):
+        (folder / name).write_bytes(content)
+        submitter.ocr("submit", folder, *MODEL, "--to", tmp_path / "results")
+        submitter.finish()
+        submitter.ocr("fetch")
+        (folder / name).rename(tmp_path / name)
+    results = {path.name: named_image(path) for path in (tmp_path / "results").iterdir()}
+    assert results == {"a.xml": "a.png", "a.ocr.xml": "a.jpg"}
+
+
+def test_eScriptorium_gets_each_page_once_where_there_is_alto_and_page(submitter: Submitter, letters: Path) -> None:
+    submitter.ocr("submit", letters, *MODEL, "--zip")
+    submitter.finish()
+    (batch,) = submitter.batches()
+    results = submitter.account.batch(batch) / "results"
+    (results / "p1.png.page.xml").write_text('<PcGts xmlns="x"><Page imageFilename="p1.png"/></PcGts>')
+    submitter.ocr("fetch")
+    assert (letters / "p1.page.xml").exists()
+    (archive,) = letters.glob("*.zip")
+    with zipfile.ZipFile(archive) as whole:
+        assert sorted(whole.namelist()) == sorted(
+            path.name for path in letters.iterdir() if path.name not in (archive.name, "p1.page.xml")
+        )
 
 
 def test_mistakes_are_said_before_anything_is_sent(submitter: Submitter, letters: Path, tmp_path: Path) -> None:

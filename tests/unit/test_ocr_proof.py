@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from recettes.ocr.proof import TRIES, Proof, due, plan_proofs, unproved
+from recettes.ocr.proof import TRIES, Proof, due, plan_proofs, tries_script, unproved
 from recettes.ocr.submitter import Reached
 
 ROBOT = Reached("fir", "robot.test", 22, "ada", ("ssh-ed25519 AAAA",), True)
@@ -51,6 +55,41 @@ def test_whatever_else_is_had_is_named(name: str, code: int, said: str) -> None:
 def test_a_key_that_is_not_let_in_is_told_with_its_address_and_what_to_do() -> None:
     [sentence] = unproved(["hello\t255\tada@robot.test: Permission denied (publickey)."], PROOF)
     assert "does not let the key in" in sentence and "A person has to hand it in. " in sentence and "192.0.2.*" in sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("echo 198.51.100.9", "this machine has 198.51.100.9 outside, which does not fit"),
+        ("echo 192.0.2.7", "this machine has 192.0.2.7 outside, which fits"),
+        ("echo '<html>no such thing</html>'", "Compare: the cloud's dashboard shows it"),
+        ("exit 28", "Compare: the cloud's dashboard shows it"),
+    ],
+    ids=["another", "the same", "garbage", "no cloud"],
+)
+def test_who_is_not_let_in_is_told_which_address_to_hold_against_the_declared_one(tmp_path: Path, answer: str, told: str) -> None:
+    """Asked by the script itself, with stand-ins for what it calls."""
+    denied = "echo 'ada@robot.test: Permission denied (publickey).' >&2; exit 255"
+    for name, does in {"ssh": denied, "curl": answer, "runuser": 'shift 3; exec "$@"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/calls\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run(["sh", "-eu"], input=tries_script(PROOF), env=environment, capture_output=True, text=True, check=True)
+    assert ran.stderr == "" and (tmp_path / "calls").read_text().split() == ["runuser", "ssh", "curl"], "no second login"
+    [sentence] = unproved(ran.stdout.splitlines(), PROOF)
+    assert "Permission denied" in sentence and "let in from 192.0.2.* only" in sentence and told in sentence
+
+
+def test_a_try_that_the_gate_puts_off_got_nothing_either() -> None:
+    """Where few calls a minute are allowed. But what a forwarding is tried with is a word of the gate's."""
+    busy = "ocr-gate: more than 5 calls this minute"
+    for name in ("a shell", "a command after one of its own", "scp"):
+        assert unproved(with_answer(name, 75, busy), PROOF) == []
+    assert unproved(with_answer("the subsystem sftp", 75, ""), PROOF) == []
+    assert unproved(with_answer("a terminal", 75, f"PTY allocation request failed on channel 0 {busy}"), PROOF) == []
+    for name, said in (("a shell", "busy"), ("a terminal", busy), ("a forwarding to here", busy)):
+        [sentence] = unproved(with_answer(name, 75, said), PROOF)
+        assert f"gives the key {name}, which has to be refused" in sentence
 
 
 def test_another_address_than_declared_is_told() -> None:

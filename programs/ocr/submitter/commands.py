@@ -10,64 +10,26 @@ import itertools
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from .gate import Gate, list_of, number_of, text_of
+from .gate import list_of, number_of, text_of
 from .images import looks_like_image, measure
 from .names import batch_name, page_name, sayable
 from .refusal import RefusalError
-from .settings import DEFAULT, Settings, SettingsError, read_settings
-from .show import Bar, line, summary
-from .store import Batch, BusyError, Page, Store
+from .results import zip_place
+from .session import CommandError, Session
+from .settings import DEFAULT, SettingsError, read_settings
+from .show import line, summary
+from .store import Batch, BusyError, Page
 from .stream import open_plain
 from .words import explain, say
-from .work import Work, local, zip_place
+from .work import local
 
 WELL, PAGES_FAILED, WRONG, LATER, PERSON = range(5)
-
-
-class CommandError(Exception):
-    """Said to the person who typed the command."""
-
-
-class Session:
-    """The settings, the store, and gates that are opened when first needed and closed at the end."""
-
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self.settings = settings
-        self.store = Store(settings.state)
-        stack.callback(self.store.close)
-        self.bar = Bar()
-        stack.callback(self.bar.end)
-        self._stack = stack
-        self._gates: dict[str, Gate] = {}
-        self.work = Work(settings, self.store, self.gate, self.bar)
-
-    def gate(self, cluster: str) -> Gate:
-        if cluster not in self._gates:
-            self._gates[cluster] = self._stack.enter_context(Gate(self.settings.clusters[cluster], self.settings))
-        return self._gates[cluster]
-
-    def named(self, beginning: str) -> Batch:
-        """The batch whose name begins so. Raises CommandError."""
-        found = [batch for batch in self.store.batches() if batch.name.startswith((beginning, f"ocr-{beginning}"))]
-        if len(found) != 1:
-            names = " ".join(batch.name for batch in found)
-            raise CommandError(say("several", name=beginning, names=names) if found else say("no batch", name=beginning))
-        return found[0]
-
-    @contextmanager
-    def alone(self, batch: Batch) -> Iterator[Batch]:
-        """The batch as it is now, while nobody else works on it. Raises BusyError."""
-        with self.store.alone(batch.name):
-            fresh = self.store.batch(batch.name)
-            assert fresh
-            yield fresh
-
-    def alive(self) -> list[Batch]:
-        return [batch for batch in self.store.batches() if batch.phase != "over"]
+_LOGIN = ("network", "host", "denied")  # what can stand in the way of a login
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,9 +97,9 @@ def _submit(session: Session, asked: argparse.Namespace) -> int:
     for own, why in failed:
         print(f"{own}: {why}", file=sys.stderr)
     name, known = _name(session, asked.model, [(page.page, page.sha256) for page in pages], again=asked.again)
+    here = PAGES_FAILED if failed else WELL
     if known and known.phase == "over":
-        print(say("known", model=asked.model, batch=known.name, place=known.destination))
-        return WELL
+        return max(_tell_known(session, known), here)
     if known is None:
         _check(session, cluster.name, asked.model, pages)
         known = Batch(name, cluster.name, asked.model, "submit", str(folder), str(destination), asked.zip, time.time())
@@ -148,7 +110,7 @@ def _submit(session: Session, asked: argparse.Namespace) -> int:
         while asked.watch and reached.phase != "over":
             reached = _after_a_while(session, reached)
     if reached.phase == "over":
-        return max(_tell(session, reached), PAGES_FAILED if failed else WELL)
+        return max(_tell(session, reached), here)
     session.bar.end()
     print(say("sent", batch=name, pages=len(pages), cluster=cluster.name, state=reached.state))
     return WELL
@@ -220,30 +182,65 @@ def _check(session: Session, cluster: str, model: str, pages: Sequence[Page]) ->
 def _tell(session: Session, batch: Batch) -> int:
     pages = session.store.pages(batch.name)
     session.bar.end()
-    print(summary(batch, pages))
+    print(summary(batch, pages, session.store.aside(batch.name)))
     place = zip_place(batch, "")
     if batch.zipped and place.exists():
         print(say("zip", file=place))
     return PAGES_FAILED if any(page.outcome != "done" for page in pages) else WELL
 
 
+def _tell_known(session: Session, batch: Batch) -> int:
+    """Of pages that are not sent, because they were before."""
+    if all(page.outcome == "done" for page in session.store.pages(batch.name)):
+        print(say("known", model=batch.model, batch=batch.name, place=batch.destination))
+        return WELL
+    status = _tell(session, batch)
+    print(say("known in part", model=batch.model, batch=batch.name))
+    return status
+
+
+def _each(session: Session, steps: Iterable[tuple[str, str, Callable[[], int]]]) -> int:
+    """Of each (cluster, what it is about, step): trouble with one is said and holds up no other. The worst exit status."""
+    worst, shut = WELL, set[str]()
+    for cluster, about, step in steps:
+        if cluster in shut:
+            print(f"ocr: {say('not tried', about=about)}", file=sys.stderr)
+            continue
+        try:
+            worst = max(worst, step())
+        except (BusyError, RefusalError) as error:
+            session.bar.end()
+            said, status = _told(error)
+            print(f"ocr: {about}: {said}", file=sys.stderr)
+            worst = max(worst, status)
+            # Knocking on is no use, takes long, and a cluster that counts failed logins shuts us out.
+            if isinstance(error, RefusalError) and error.kind in _LOGIN and not session.gate(cluster).reached:
+                shut.add(cluster)
+    return worst
+
+
 def _status(session: Session, asked: argparse.Namespace) -> int:
     batches = [session.named(asked.batch)] if asked.batch else session.alive()
     if not batches:
         print(say("nothing"))
-    for known in batches:
-        batch = session.work.ask(known) if known.phase == "wait" else known
-        age = f" {say('as of', seconds=f'{time.time() - batch.asked:.0f}')}" if batch.asked else ""
-        print(line(batch, len(session.store.pages(batch.name))) + age)
-        if batch.problem:
-            print(f"  {batch.said}")
-    if not asked.batch:
-        for cluster in session.settings.clusters:
-            _show_gate(session, cluster)
+    gates = () if asked.batch else session.settings.clusters
+    return _each(
+        session,
+        [(batch.cluster, batch.name, partial(_show_batch, session, batch)) for batch in batches]
+        + [(cluster, cluster, partial(_show_gate, session, cluster)) for cluster in gates],
+    )
+
+
+def _show_batch(session: Session, known: Batch) -> int:
+    batch = session.work.ask(known) if known.phase == "wait" else known
+    age = f" {say('as of', seconds=f'{time.time() - batch.asked:.0f}')}" if batch.asked else ""
+    print(line(batch, len(session.store.pages(batch.name))) + age)
+    if batch.problem:
+        print(f"  {batch.said}")
     return WELL
 
 
-def _show_gate(session: Session, cluster: str) -> None:
+def _show_gate(session: Session, cluster: str) -> int:
     said = session.gate(cluster).call("hello")
     today, limits = said.get("today"), said.get("limits")
     if not isinstance(today, dict) or not isinstance(limits, dict):
@@ -251,23 +248,26 @@ def _show_gate(session: Session, cluster: str) -> None:
     used, most = (f"{number_of(part, name):.0f}" for part, name in ((today, "pages"), (limits, "pages_a_day")))
     skew = f"{abs(number_of(said, 'time') - time.time()):.0f}"
     print(say("gate", cluster=cluster, until=text_of(said, "until"), pages=used, most=most, skew=skew))
+    return WELL
 
 
 def _fetch(session: Session, asked: argparse.Namespace) -> int:
     batches = [session.named(asked.batch)] if asked.batch else session.alive()
-    worst = WELL
-    for known in batches:
-        with session.alone(known) as fresh:
-            batch = session.work.advance(fresh)
-            if batch.phase == "wait" and batch.done:
-                session.work.lay_done(batch)
-        if batch.phase == "over":
-            worst = max(worst, _tell(session, batch))
-        else:
-            print(line(batch, len(session.store.pages(batch.name))))
     if not batches:
         print(say("nothing"))
-    return worst
+    return _each(session, [(batch.cluster, batch.name, partial(_fetch_one, session, batch)) for batch in batches])
+
+
+def _fetch_one(session: Session, known: Batch) -> int:
+    with session.alone(known) as fresh:
+        batch = session.work.advance(fresh)
+        if batch.phase == "wait" and batch.done:
+            session.work.lay_done(batch)
+    if batch.phase == "over":
+        return _tell(session, batch)
+    session.bar.end()
+    print(line(batch, len(session.store.pages(batch.name))))
+    return WELL
 
 
 def _cancel(session: Session, asked: argparse.Namespace) -> int:

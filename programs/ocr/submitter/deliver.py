@@ -1,4 +1,4 @@
-"""Results laid where they belong: beside the images or in a folder, never over anything else, and as a ZIP for eScriptorium."""
+"""Files laid where they belong: beside the images or in a folder, never over what is not ours, and as a ZIP for eScriptorium."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from .images import measure
 from .stream import CHUNK, open_plain
 
 FAILED = "NOT-RECOGNISED.txt"
@@ -17,9 +18,10 @@ _OURS = "ocr-new"
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def lay(content: bytes, place: Path) -> Path:
+def lay(content: bytes, place: Path, ours: Mapping[str, str]) -> Path:
     """Write `content` there; beside it, as NAME.ocr.xml, NAME.ocr-2.xml, … where something else lies. Where it went.
 
+    `ours` is by path the SHA-256 of what we laid before and may replace; what has another one by now, somebody has worked on.
     The same content once more goes to the same place, so that it can be repeated after a kill.
     """
     for candidate in _candidates(place):
@@ -28,6 +30,8 @@ def lay(content: bytes, place: Path) -> Path:
                 return candidate
             if not os.path.lexists(candidate):
                 _put(content, candidate)
+                return candidate
+            if (before := ours.get(str(candidate))) and _renew(content, candidate, before):
                 return candidate
     raise AssertionError  # the candidates are without end
 
@@ -97,6 +101,22 @@ def _put(content: bytes, place: Path) -> None:
     else:
         staged.unlink()
     _sync_folder(place.parent)
+
+
+def _renew(content: bytes, place: Path, before: str) -> bool:
+    """Replace what has the SHA-256 `before`; whether it still had. Looked at last of all: somebody may be about to save it."""
+    staged = _staged(place)
+    _stage(content, staged)
+    try:
+        unchanged = measure(open_plain(place))[1] == before
+    except OSError:
+        unchanged = False
+    if not unchanged:
+        staged.unlink()
+        return False
+    staged.replace(place)
+    _sync_folder(place.parent)
+    return True
 
 
 def _staged(place: Path) -> Path:

@@ -24,6 +24,7 @@ from .stream import Incoming, Outgoing, read_stream, write_stream
 CONNECT_SECONDS = 30  # to the host and through both stages of the login
 STALL_SECONDS = 120  # longer than the gate's own patience, so that its sentence comes first
 KEPT_SECONDS = 60  # how long the shared connection outlives a submitter that was killed
+CIPHERS = "Ciphers=^aes256-gcm@openssh.com,aes128-gcm@openssh.com"  # preferred: processors have instructions for it
 _ANSWER_BYTES = 16_000_000  # `have` of the largest batch is a hundredth of it
 _ERROR_BYTES = 20_000
 _BROKEN = (255, -signal.SIGKILL)  # ssh's own failure, and one that we ended
@@ -39,6 +40,7 @@ class Gate:
         self._options = _options(cluster, settings)
         self._target = f"{cluster.user}@{cluster.host}"
         self._folder: Path | None = None
+        self.reached = False  # whether it ever let us in
 
     def __enter__(self) -> Gate:
         return self
@@ -140,6 +142,7 @@ class Gate:
                 raise RefusalError("network", "there is no ssh on this machine") from None
             if done.returncode:
                 raise refusal_of(done.returncode, _text(errors))
+        self.reached = True
 
     def _control(self) -> list[str]:
         assert self._folder
@@ -218,7 +221,7 @@ def _options(cluster: Cluster, settings: Settings) -> list[str]:
             "StrictHostKeyChecking=yes",
             "UpdateHostKeys=no",
             "VerifyHostKeyDNS=no",
-            "Ciphers=^aes256-gcm@openssh.com,aes128-gcm@openssh.com",  # preferred: processors have instructions for it
+            CIPHERS,
             "RequestTTY=no",
             "AddressFamily=inet",
             f"ConnectTimeout={CONNECT_SECONDS}",

@@ -90,7 +90,7 @@ class _Run:
     def _advance(self, batch: Batch) -> None:
         batch = self._work.advance(batch)
         if batch.phase == "over":
-            print(summary(batch, self._store.pages(batch.name)))
+            print(summary(batch, self._store.pages(batch.name), self._store.aside(batch.name)))
 
     def _try(self, cluster: str, step: Callable[[], None]) -> None:
         """A refusal is noted, and with the cluster when it would meet every other call as well."""

@@ -44,7 +44,8 @@ def line(batch: Batch, pages: int) -> str:
     return say("waits", batch=batch.name, state=state, done=batch.done, pages=pages) + (f" ({batch.why})" if batch.why else "")
 
 
-def summary(batch: Batch, pages: Sequence[Page]) -> str:
+def summary(batch: Batch, pages: Sequence[Page], aside: Sequence[str]) -> str:
+    """`aside` are results that lie beside what had their name already."""
     done = sum(page.outcome == "done" for page in pages)
     failed = [page for page in pages if page.outcome == "failed"]
     told = [
@@ -54,4 +55,6 @@ def summary(batch: Batch, pages: Sequence[Page]) -> str:
         told += [say("not recognised"), *(f"  {page.own}: {page.why}" for page in failed)]
         if batch.origin == "queue":
             told.append(f"  ({FAILED})")
+    if aside:
+        told += [say("aside"), *(f"  {path}" for path in aside)]
     return "\n".join(told)

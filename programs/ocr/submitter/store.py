@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS drops (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL, inode INTEGER NOT NULL, since REAL NOT NULL,
     batch TEXT NOT NULL DEFAULT '', sha256 TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '',
     outcome TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS laid (
+    image TEXT NOT NULL, model TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, batch TEXT NOT NULL,
+    aside INTEGER NOT NULL, PRIMARY KEY (image, model, path)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (
     cluster TEXT PRIMARY KEY, problem TEXT NOT NULL, said TEXT NOT NULL, since REAL NOT NULL, again REAL NOT NULL) WITHOUT ROWID;
 """
@@ -103,6 +106,19 @@ class Drop:
     kind: str = ""
     outcome: str = ""
     why: str = ""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A result at `path` as `batch` left it there: of which image (its path), by which model. `aside`: another file has the name
+    that it should have."""
+
+    image: str
+    model: str
+    path: str
+    sha256: str
+    batch: str
+    aside: bool
 
 
 @dataclass(frozen=True)
@@ -212,13 +228,31 @@ class Store:
         self._base.execute("DELETE FROM drops WHERE batch = ?", (batch,))
 
     def recognised(self, own: str, sha256: str, model: str) -> bool:
-        """Whether this very file of the queue was recognised with the model before."""
+        """Whether the last that was recognised of this file of the queue with the model is this very content of it."""
         row = self._base.execute(
-            "SELECT 1 FROM pages JOIN batches ON batch = name "
-            "WHERE own = ? AND sha256 = ? AND model = ? AND origin = 'queue' AND outcome = 'done' LIMIT 1",
-            (own, sha256, model),
+            "SELECT sha256 FROM pages JOIN batches ON batch = name "
+            "WHERE own = ? AND model = ? AND origin = 'queue' AND outcome = 'done' ORDER BY batches.rowid DESC LIMIT 1",
+            (own, model),
         ).fetchone()
-        return row is not None
+        return row is not None and row["sha256"] == sha256
+
+    def laid(self, image: str, model: str) -> dict[str, str]:
+        """By path, the SHA-256 of what was laid there of the image, recognised with the model."""
+        rows = self._base.execute("SELECT path, sha256 FROM laid WHERE image = ? AND model = ?", (image, model))
+        return {row["path"]: row["sha256"] for row in rows}
+
+    def note_laid(self, results: Iterable[Laid]) -> None:
+        with self.whole():
+            for laid in results:
+                key = (laid.image, laid.model, laid.path)
+                self._base.execute("DELETE FROM laid WHERE image = ? AND model = ? AND path = ?", key)
+                self._insert("laid", laid)
+
+    def aside(self, batch: str) -> list[str]:
+        """Paths of its results that do not have the name that they should have."""
+        return [
+            row["path"] for row in self._base.execute("SELECT path FROM laid WHERE batch = ? AND aside ORDER BY path", (batch,))
+        ]
 
     def holds(self) -> dict[str, Hold]:
         return {row["cluster"]: Hold(**row) for row in self._base.execute("SELECT * FROM holds")}
@@ -231,7 +265,7 @@ class Store:
     def release(self, cluster: str) -> None:
         self._base.execute("DELETE FROM holds WHERE cluster = ?", (cluster,))
 
-    def _insert(self, table: str, item: Batch | Page | Drop | Hold, **more: str) -> None:
+    def _insert(self, table: str, item: Batch | Page | Drop | Laid | Hold, **more: str) -> None:
         values = {**vars(item), **more}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         self._base.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608

@@ -112,6 +112,12 @@ _WORDS = {
         "ces pages ont déjà été reconnues avec {model} ({batch}) ; les résultats sont dans {place}. Rien n'a été envoyé. "
         "--again les fait reconnaître à nouveau.",
     ),
+    "known in part": (
+        "these pages were sent with {model} before, as {batch}, and not all were recognised. Nothing was sent now. --again has all "
+        "of them recognised anew.",
+        "ces pages ont déjà été envoyées avec {model} ({batch}), et toutes n'ont pas été reconnues. Rien n'a été envoyé cette fois. "
+        "--again les fait toutes reconnaître à nouveau.",
+    ),
     "sending": ("sending", "envoi"),
     "recognising": ("recognised", "reconnues"),
     "sent": (
@@ -123,6 +129,10 @@ _WORDS = {
         "{batch} : {done} pages sur {pages} reconnues en {seconds} s ; résultats dans {place}",
     ),
     "not recognised": ("not recognised:", "non reconnues :"),
+    "aside": (
+        "what has the name already is not ours, or somebody has worked on it: it was kept, and the result lies beside it:",
+        "ce qui porte déjà le nom n'est pas de nous, ou quelqu'un y a travaillé : cela reste, et le résultat est à côté :",
+    ),
     "zip": ("for eScriptorium: {file}", "pour eScriptorium : {file}"),
     "waits": ("{batch}: {state}, {done} of {pages} pages done", "{batch} : {state}, {done} pages sur {pages} faites"),
     "as of": ("as of {seconds} s ago", "il y a {seconds} s"),
@@ -135,6 +145,7 @@ _WORDS = {
     ),
     "several": ("{name} is the beginning of several names: {names}", "{name} commence plusieurs noms : {names}"),
     "busy": ("another ocr is at work on it; try again later.", "un autre ocr y travaille ; réessayez plus tard."),
+    "not tried": ("{about}: not tried, for the same reason.", "{about} : pas essayé, pour la même raison."),
     "no queue": ("the settings name no queue.", "les réglages ne nomment pas de file d'attente."),
     "gate": (
         "{cluster}: gate open until {until}; today {pages} of {most} pages; clocks differ by {skew} s",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,13 +14,14 @@ from typing import Any
 
 from . import deliver
 from .gate import Gate, list_of, number_of, pairs_of, text_of
-from .names import FORMATS, page_of, result_names
+from .names import page_of
 from .refusal import RefusalError, harmless
+from .results import lay_results
 from .settings import Settings
 from .store import Batch, Page, Store
 from .stream import FileChangedError, Outgoing
 from .words import both, explain
-from .xml_results import MOST_BYTES, ResultError, with_own_name
+from .xml_results import MOST_BYTES
 
 Moved = Callable[[str, int, int], None]  # what, how much, of how much
 
@@ -85,13 +85,18 @@ class Work:
                 self._gate(batch).call("drop", batch.name)
                 return self._lost(batch, both("cancelled", batch=batch.name), phase="over")
         self._gate(batch).call("cancel", batch.name)
-        return self._store.note(batch, phase="wait", state="cancelled", asked=0.0)
+        # The job may have ended by itself before, with pages that failed: they are not to be tried once more.
+        attempt = max(batch.attempt, self._settings.attempts)
+        return self._store.note(batch, phase="wait", state="cancelled", attempt=attempt, asked=0.0)
 
     def lay_done(self, batch: Batch) -> None:
         """Of a job that still runs, what is done by now. Raises RefusalError."""
-        for _ in self._incoming(batch, ""):
-            pass
-        self._lay(batch, self._store.pages(batch.name))
+        try:
+            for _ in self._incoming(batch, ""):
+                pass
+            lay_results(self._store, batch, self._folder(batch))
+        except OSError as error:
+            raise local(error) from None
 
     # The steps: each returns the batch in its next phase, or in the same when there is nothing to do but wait.
 
@@ -209,7 +214,7 @@ class Work:
             return self._store.note(batch, phase="deliver")
 
     def _deliver(self, batch: Batch) -> Batch:
-        outcomes = self._lay(batch, self._store.pages(batch.name))
+        outcomes = lay_results(self._store, batch, self._folder(batch))
         with self._store.whole():
             self._store.note_outcomes(batch.name, outcomes)
             return self._store.note(batch, phase="drop")
@@ -259,34 +264,6 @@ class Work:
     def _folder(self, batch: Batch) -> Path:
         return self._store.work(batch.name)
 
-    def _lay(self, batch: Batch, pages: list[Page]) -> dict[str, tuple[str, str]]:
-        """What came, in its place; returns outcome and reason by page. With a ZIP when the batch has ended."""
-        fetched, destination = self._folder(batch), Path(batch.destination)
-        by_folder: dict[str, list[Page]] = defaultdict(list)
-        for page in pages:
-            by_folder[deliver.inside(page.own)[0]].append(page)
-        outcomes = {page.page: (page.outcome, page.why) for page in pages}
-        for folder, those in by_folder.items():
-            names = result_names([deliver.inside(page.own)[1] for page in those])
-            members: list[tuple[str, Path | bytes]] = []
-            for page in those:
-                own = deliver.inside(page.own)[1]
-                try:
-                    documents = {
-                        names[own, kind]: with_own_name(content, kind, own) for kind, content in _came(fetched, page.page)
-                    }
-                except ResultError as error:
-                    outcomes[page.page] = ("failed", both("bad result", why=harmless(str(error))))
-                    continue
-                for name, content in documents.items():
-                    deliver.lay(content, destination / folder / name)
-                if documents:
-                    outcomes[page.page] = ("done", "")
-                    members += [(own, Path(page.path)), *documents.items()]
-            if batch.zipped and members and batch.phase == "deliver":
-                deliver.lay_zip(zip_place(batch, folder), members)
-        return outcomes
-
     def _lost(self, batch: Batch, why: str, *, phase: str) -> Batch:
         with self._store.whole():
             self._store.note_outcomes(batch.name, {page.page: ("failed", why) for page in self._store.pages(batch.name)})
@@ -301,16 +278,3 @@ class Work:
 def local(error: OSError) -> RefusalError:
     """A full disk, a folder that is not ours to write in."""
     return RefusalError("local", f"{error.filename or ''}: {error.strerror or error}")
-
-
-def _came(folder: Path, page: str) -> Iterator[tuple[str, bytes]]:
-    """Format and content of the page's results."""
-    for kind in FORMATS:
-        with suppress(FileNotFoundError):
-            yield kind, (folder / f"{page}.{kind}.xml").read_bytes()
-
-
-def zip_place(batch: Batch, folder: str) -> Path:
-    """The ZIP of the batch's pages of one folder."""
-    destination = Path(batch.destination) / folder
-    return destination / f"{destination.name}-{batch.model}-{batch.name[-8:]}.zip"
