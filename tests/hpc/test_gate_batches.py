@@ -216,6 +216,38 @@ def test_a_model_that_is_not_what_the_settings_say_reaches_no_job(account: Accou
     assert account.slurm_calls("sbatch") == [] and account.state("abc") == "ready"
 
 
+def test_a_job_that_died_after_its_last_page_is_done(account: Account) -> None:
+    account.put("abc", PAGES)
+    account.call("submit abc tiny-print")
+    account.ran("abc", done=list(PAGES), marker=False)
+    account.set_states("RUNNING")
+    assert account.state("abc") == "running"
+    account.set_states("NODE_FAIL")
+    assert account.call("submit abc tiny-print").json["state"] == account.state("abc") == "done"
+    (account.batch("abc") / "pages/p3.tif.done").rename(account.batch("abc") / "pages/p3.tif.refused")
+    assert account.call("submit abc tiny-print").json["state"] == account.state("abc") == "partial"
+
+
+def test_what_a_killed_job_was_writing_is_no_verdict(account: Account) -> None:
+    account.put("abc", PAGES)
+    account.call("submit abc tiny-print")
+    account.ran("abc", done=["p1.png", "p2.jpg"], failed={"p3.tif": "no lines"})
+    for name in (".new-7-p1.png.done", ".new-7-p3.tif.done", ".new-7-p3.tif.failed"):
+        (account.batch("abc") / "pages" / name).write_text("")
+    status = account.call("status abc").json
+    assert (status["state"], status["done"], status["failed"]) == ("partial", 2, 1)
+    assert status["failures"] == [["p3.tif", "no lines"]]
+
+
+def test_a_page_that_failed_and_was_then_refused_is_not_tried_again(account: Account) -> None:
+    account.put("abc", PAGES)
+    account.call("submit abc tiny-print")
+    account.ran("abc", done=["p1.png", "p2.jpg"], failed={"p3.tif": "no room on the node"})
+    (account.batch("abc") / "pages/p3.tif.refused").write_text("it is no image")
+    assert account.call("status abc").json["failures"] == [["p3.tif", "it is no image"]]
+    assert account.call("submit abc tiny-print").json["new"] is False
+
+
 def test_only_results_of_pages_that_are_done_are_sent(account: Account) -> None:
     account.put("abc", PAGES)
     account.call("submit abc tiny-print")

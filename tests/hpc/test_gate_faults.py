@@ -1,20 +1,21 @@
-"""Calls that die at any step, calls at the same time, full disks, stalling clients: nothing lost, doubled or half."""
+"""Calls that die at any step, calls at the same time, a quota, stalling clients: nothing lost, doubled or half."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from tests.hpc.account import Account, digest, record, records, stream
-from tests.hpc.inside import call, killed
+from tests.hpc.inside import GATE, call, killed
 
 PAGES = {"p1.png": b"one", "p2.jpg": b"two" * 50_000}
 
@@ -180,6 +181,34 @@ def test_two_new_batches_at_once_keep_the_limit(account: Account) -> None:
     assert sorted(running.wait(30) for running in calls) == [0, 0, 77, 77, 77, 77]
 
 
+def test_so_many_calls_at_once_and_no_more(account: Account) -> None:
+    slow = [account.start(f"put batch-{number}") for number in range(GATE.AT_ONCE)]
+    wait(lambda: len(list(account.spool.glob("batches/batch-*/images"))) == len(slow))
+    account.call("hello").refused(75, f"too many calls at once: {GATE.AT_ONCE} are answered")
+    slow[3].kill()
+    slow[3].wait()
+    assert account.call("hello").code == 0
+    for running in slow:
+        running.kill()
+        running.communicate()
+    assert sorted(path.name for path in (account.spool / "turns").iterdir()) == sorted(map(str, range(GATE.AT_ONCE)))
+
+
+def test_a_call_that_died_leaves_its_place_though_its_sbatch_lives_on(account: Account) -> None:
+    account.put("abc", PAGES)
+    (account.slurm / "late").touch()
+    running = account.start("submit abc tiny-print")
+    wait(lambda: bool(account.jobs()))
+    with (account.spool / "turns/0").open() as place:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        running.kill()
+        running.wait()
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    account.call("submit abc tiny-print").refused(75, "another call holds the batch")  # sbatch does live on
+    (account.slurm / "late").unlink()
+
+
 def test_a_client_that_stalls_is_given_up_and_what_arrived_is_kept(account: Account) -> None:
     account.set(stall_seconds=1)
     running = account.start("put abc")
@@ -214,36 +243,6 @@ def test_a_file_system_that_takes_no_more_is_said_and_nothing_half_stays(account
     assert ran.returncode == 73 and b"File too large" in ran.stderr
     assert whole_pages(account, "abc") == {"p1.png": b"one"}
     assert [path.name[65:] for path in (account.batch("abc") / "images").iterdir()] == ["p1.png"]
-
-
-@pytest.fixture
-def small_disk(account: Account) -> Iterator[Account]:
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", account.spool], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a small disk needs root and leave to mount")
-    yield account
-    subprocess.run(["umount", account.spool], check=True)
-
-
-def test_a_full_disk_is_said_and_a_batch_can_still_be_dropped(small_disk: Account) -> None:
-    account = small_disk
-    account.put("old", {"p.png": b"x" * 500_000})
-    account.call("put abc", stream({"p.png": b"x" * 300_000, "q.png": b"y" * 300_000})).refused(73, "No space left")
-    assert whole_pages(account, "abc") == {"p.png": b"x" * 300_000}
-    (account.spool / "rest").write_bytes(b"")
-    with (account.spool / "rest").open("wb", buffering=0) as rest:
-        try:
-            while True:
-                rest.write(b"x" * 4096)
-        except OSError:
-            pass
-    account.call("submit old tiny-print").refused(73, "No space left")
-    assert account.slurm_calls("sbatch") == []
-    assert account.call("status").code == 0
-    assert account.call("drop old").json["dropped"]
-    assert account.call("put abc", record("q.png", b"y" * 300_000) + b"end 2\n").json["whole"]
 
 
 def test_memory_stays_bounded_however_large_the_pages(account: Account) -> None:

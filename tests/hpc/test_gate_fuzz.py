@@ -173,7 +173,7 @@ def outside(account: Account) -> dict[str, tuple[int, int, int]]:
     found = {}
     for folder in (account.home, account.folder, account.slurm, account.spool):
         for entry in os.scandir(folder):
-            if entry.name not in ("batches", "log", "log.1", "log.2", "calls", "ledger.json", "spool"):
+            if entry.name not in ("batches", "log", "log.1", "log.2", "calls", "turns", "ledger.json", "spool"):
                 state = entry.stat(follow_symlinks=False)
                 found[entry.path] = (state.st_mode, state.st_size, state.st_mtime_ns)
     return found

@@ -60,8 +60,8 @@ def pipe(place: Path, _outside: Path) -> None:
 
 
 FILES = [
-    "log", "calls", "ledger.json", "batches/abc/whole", "batches/abc/order.json", "batches/abc/made", "batches/abc/lock",
-    "batches/abc/results/p1.png.alto.xml", "batches/abc/runs/1/0.exit", "batches/abc/pages/p3.png.failed",
+    "log", "calls", "turns/0", "ledger.json", "batches/abc/whole", "batches/abc/order.json", "batches/abc/made",
+    "batches/abc/lock", "batches/abc/results/p1.png.alto.xml", "batches/abc/runs/1/0.exit", "batches/abc/pages/p3.png.failed",
     f"batches/abc/images/{digest(b'one')}.p1.png", "batches/new/images/.part-p1.png",
 ]  # fmt: skip
 

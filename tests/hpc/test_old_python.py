@@ -22,7 +22,7 @@ LATER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["ocr-gate", "ocr-pages"])
+@pytest.mark.parametrize("name", ["ocr-gate", "ocr-pages", "ocr-trial"])
 def test_a_program_of_the_cluster_is_python_3_6(name: str) -> None:
     tree = ast.parse((ROOT / "programs" / name).read_text(), feature_version=(3, 6))
     imported = {

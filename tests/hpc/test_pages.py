@@ -3,20 +3,23 @@ are the point."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import signal
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.hpc import images
-from tests.hpc.account import Account, program, records
+from tests.hpc.account import PYTHON, Account, program, records
 from tests.hpc.images import png
+from tests.hpc.inside import call
 
 JOB = program("ocr-pages")
 
@@ -38,8 +41,13 @@ class Cluster(Account):
             self.put("abc", pages)
         assert self.call("submit abc tiny-print").json["new"]
 
-    def job(self, *, task: int | None = None, seconds: float | None = 3600) -> subprocess.Popen[bytes]:
-        """Started as Slurm would, from what sbatch was given. It has `seconds`; None: of an old Slurm, which does not say."""
+    def job(
+        self, *, task: int | None = None, seconds: float | None = 3600, killed_at: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Started as Slurm would, from what sbatch was given. It has `seconds`; None: of an old Slurm, which does not say.
+
+        `killed_at`: it dies just before it changes something for so many times.
+        """
         call = self.slurm_calls("sbatch")[-1]
         script = call["arguments"][call["arguments"].index(f"{self.folder}/ocr-job") :]
         environment = {
@@ -51,7 +59,11 @@ class Cluster(Account):
             environment["SLURM_JOB_END_TIME"] = str(int(time.time() + seconds))
         if task is not None:
             environment |= {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_JOB_ID": environment["SLURM_JOB_ID"]}
-        return subprocess.Popen(["/bin/sh", *script], env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command = ["/bin/sh", *script]
+        if killed_at is not None:
+            pages = [str(self.folder / "ocr-pages"), *script[1:4]]
+            command = [PYTHON, str(Path(__file__).with_name("killed_at.py")), str(killed_at), *pages]
+        return subprocess.Popen(command, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def run(self, pages: dict[str, bytes]) -> dict[str, Any]:
         """What `status` says after the batch was submitted and its job has run."""
@@ -178,6 +190,42 @@ def test_a_job_killed_outright_leaves_no_marker_and_no_half_result(cluster: Clus
     assert (status["state"], status["done"]) == ("killed", 1) and status["why"].endswith("a node that failed")
 
 
+def test_a_job_killed_at_any_step_is_completed_by_the_next(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "call", partial(call, cluster))  # within this process: quicker
+    for step in itertools.count(1):
+        cluster.submit({"p1.png": png()})
+        job = cluster.job(killed_at=step)
+        job.communicate(timeout=60)
+        cluster.set_states("NODE_FAIL" if job.returncode else "COMPLETED")
+        shutil.rmtree(cluster.home / "local")
+        (cluster.home / "local").mkdir()
+        if job.returncode:
+            first = cluster.call("status abc").json
+            assert (first["state"], first["done"], first["failed"]) in (("killed", 0, 0), ("done", 1, 0))
+            if first["state"] == "killed":
+                cluster.run({})
+        status = cluster.call("status abc").json
+        assert (status["state"], status["done"], status["failed"]) == ("done", 1, 0)
+        assert list(records(cluster.call("fetch abc").out)) == ["p1.png.alto.xml"]
+        cluster.call("drop abc")
+        if not job.returncode:
+            break
+    assert step > 20
+
+
+def test_a_page_whose_result_is_there_is_not_recognised_again(cluster: Cluster) -> None:
+    """A job was killed after it had laid the result and before it noted the page."""
+    cluster.set(job={"formats": ["alto", "page"]})
+    assert cluster.run({"p1.png": png(), "p2.png": png()})["state"] == "done"
+    for page in ("p1.png", "p2.png"):
+        (cluster.batch("abc") / f"pages/{page}.done").unlink()
+    (cluster.batch("abc") / "results/p2.png.page.xml").unlink()
+    before = (cluster.batch("abc") / "results/p1.png.alto.xml").stat()
+    status = cluster.run({})
+    assert (status["state"], status["attempt"], status["done"]) == ("done", 2, 2)
+    assert (cluster.batch("abc") / "results/p1.png.alto.xml").stat() == before
+
+
 def test_a_second_job_of_the_same_attempt_does_nothing(cluster: Cluster) -> None:
     assert cluster.run({"p1.png": png()})["state"] == "done"
     jobs = cluster.jobs()
@@ -213,6 +261,41 @@ def test_contained_kraken_sees_nothing_of_the_account(cluster: Cluster, means: s
         pytest.skip(f"{means} cannot be had on this machine")
     assert status["state"] == "done"
     assert all(b"hidden:" in result for result in records(cluster.call("fetch abc").out).values())
+
+
+@pytest.mark.parametrize("means", ["bwrap", "landlock"])
+def test_a_kraken_below_the_gates_folder_can_be_contained_too(cluster: Cluster, means: str) -> None:
+    (cluster.home / "kraken").rename(cluster.folder / "kraken")
+    cluster.set(job={"contain": means, "kraken": str(cluster.folder / "kraken/bin/kraken")})
+    status = cluster.run({"p1.png": png(do=f"peek {cluster.folder}/ocr-gate.json")})
+    if means == "bwrap" and (
+        not shutil.which("bwrap") or subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode
+    ):
+        pytest.skip("there is no bubblewrap that works on this machine")
+    if means == "landlock" and not status["contained"]:
+        pytest.skip("this kernel has no Landlock")
+    assert (status["state"], status["contained"]) == ("done", means)
+    assert b"hidden:" in records(cluster.call("fetch abc").out)["p1.png.alto.xml"]
+
+
+@pytest.mark.parametrize(("left", "kept"), [("", True), ("ocr-gate.json", False)])
+def test_a_containment_is_kept_when_the_gates_folder_is_empty_in_it_and_only_then(tmp_path: Path, left: str, kept: bool) -> None:
+    """As bubblewrap shows a folder below which Kraken lies."""
+    cluster = Cluster(tmp_path)
+    work = JOB.Work(cluster.settings["job"] | {"contain": "best"})
+    try:
+        Path(work.model).write_bytes(b"model")
+        shown = tmp_path / "shown"
+        shown.mkdir()
+        if left:
+            (shown / left).write_text("{}")
+        over = f'mount --bind {shown} {cluster.folder} && exec "$@"'
+        work.ways = lambda: [("bwrap", ["unshare", "--mount", "sh", "-c", over, "sh"], False)]
+        if work.start(work.ways()[0], ["true"]).wait(20):
+            pytest.skip("an other view of a folder needs root and leave to mount")
+        assert bool(work.strictest(str(cluster.folder))) is kept
+    finally:
+        shutil.rmtree(work.path)
 
 
 def test_a_containment_that_was_asked_for_and_cannot_be_had_stops_the_job(cluster: Cluster) -> None:
