@@ -131,7 +131,8 @@ def test_neither_agent_nor_display_goes_along(cluster: Cluster) -> None:
 
 def test_variables_do_not_change_the_job(cluster: Cluster) -> None:
     """Even where sshd is so friendly as to let them through."""
-    cluster.machine.run("echo 'AcceptEnv SBATCH_* SLURM_* PYTHON*' >/etc/ssh/sshd_config.d/all.conf; systemctl reload ssh")
+    # Restarted, not reloaded: that one ends when it listens again.
+    cluster.machine.run("echo 'AcceptEnv SBATCH_* SLURM_* PYTHON*' >/etc/ssh/sshd_config.d/all.conf; systemctl restart ssh")
     variables = (
         "SBATCH_TIMELIMIT=1000",
         "SBATCH_JOB_NAME=stolen",
@@ -146,7 +147,7 @@ def test_variables_do_not_change_the_job(cluster: Cluster) -> None:
         job = cluster.call("submit variables tiny-print", options=options).json["job"]
         said = cluster.machine.run(f"squeue --noheader --states=all --job={job} --format='%l %j'").out
     finally:
-        cluster.machine.run("rm /etc/ssh/sshd_config.d/all.conf; systemctl reload ssh")
+        cluster.machine.run("rm /etc/ssh/sshd_config.d/all.conf; systemctl restart ssh")
     assert said.startswith("20:00 ocr-variables-")
     until(lambda: cluster.status("variables")["state"] == "failed", "the job has ended")
     cluster.call("drop variables")
