@@ -25,7 +25,7 @@ home = Project(
     sites=(StaticSite(name="home", host="lab.test", source=Folder(path="samples/home")),),
 )
 """
-FLOW = "flows.append(Flow(source='world', to='web', port=8443, why='a second site'))\n"
+FLOW = "flows.append(Flow(source='apps', to='web', port=8443, why='news'))\n"
 NO_VOLUME, VOLUME = (
     "volumes[:] = []\n",
     "volumes[:] = [CloudVolume(name='data', machine='apps', size=1, mount='/srv/data')]\n",
@@ -118,5 +118,5 @@ def what_fails_on_one_machine_keeps_no_other(lab: Lab) -> None:
     assert "deploys/lab.py" in up.stderr
     assert "[web]" in up.stderr.partition("deploys/lab.py")[2]
     assert "[apps]" not in up.stderr.partition("deploys/lab.py")[2]
-    assert ("IPv4", "tcp", 8443, None) in group_rules(lab.project, "production-web")
+    assert ("IPv4", "tcp", 8443, "a group") in group_rules(lab.project, "production-web")
     assert "8443" in lab.ssh("web", "sudo nft list ruleset").stdout
