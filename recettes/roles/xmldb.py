@@ -15,7 +15,7 @@ from recettes.secrets import Secret
 from recettes.units import Unit
 from recettes.xmldb import names, unit
 from recettes.xmldb.building import builder_files
-from recettes.xmldb.jetty import HEALTH_MODULE, Listening, health_files, jetty_tree
+from recettes.xmldb.jetty import Listening, jetty_tree, own_modules
 from recettes.xmldb.programs import program_files, programs
 
 PACKAGES = frozenset({"default-jre-headless", "openjdk-21-jre-headless", "python3"})
@@ -37,9 +37,10 @@ def xmldb(
     `password` is that of BaseX's administrator; None where the next apply makes it.
     """
     app_names, package_names = [app.name for app in apps], [package.name for package in packages]
+    modules = own_modules(apps)
     files: dict[str, File] = {
         **_folders(),
-        **health_files(),
+        **modules,
         **program_files(server),
         **builder_files(),
         **_links(names.RESTXQ, names.APPS, app_names),
@@ -57,7 +58,7 @@ def xmldb(
             names.JETTY_ROOT,
             *(listing_path(program) for program in programs(server).values()),
         ),
-        reads=(HEALTH_MODULE, *unit.reads(app_names, package_names)),
+        reads=(*modules, *unit.reads(app_names, package_names)),
         reload=f"{unit.OUTSIDE} {names.PROGRAM} reload",
     )
     return Blueprint(

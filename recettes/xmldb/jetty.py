@@ -20,6 +20,7 @@ POLICY = "etc/saxon.policy"
 # Of the data volume, what the server and its stylesheets read besides databases.
 SHOWN = (names.RESTXQ, names.APPS, names.REPO, names.PACKAGES)
 HEALTH_MODULE = f"{names.RESTXQ}/{names.HEALTH_USER}.xqm"
+GUARD_MODULE = f"{names.RESTXQ}/_guard.xqm"
 
 # A request is a job of BaseX, of which `parallel` read at a time; the others wait in threads.
 _THREADS = 64
@@ -83,9 +84,23 @@ def jetty_tree(server: XmlServer, apps: Sequence[XmlApp], listening: Listening) 
     return Tree("jetty", names.JETTY_ROOT, files, CHECK)
 
 
-def health_files() -> dict[str, File]:
-    """The module behind names.HEALTH_PATH."""
-    return {HEALTH_MODULE: File(render("jetty/health.xqm.j2", path=names.HEALTH_PATH).encode(), group=names.USER, mode=0o640)}
+def own_modules(apps: Iterable[XmlApp]) -> dict[str, File]:
+    """The module behind names.HEALTH_PATH, and the one that says which user may run what."""
+    texts = {
+        HEALTH_MODULE: render("jetty/health.xqm.j2", path=names.HEALTH_PATH),
+        GUARD_MODULE: render("jetty/guard.xqm.j2", allowed=allowed(apps)),
+    }
+    return {path: File(module.encode(), group=names.USER, mode=0o640) for path, module in texts.items()}
+
+
+def allowed(apps: Iterable[XmlApp]) -> dict[str, list[str]]:
+    """By user, the paths of RESTXQ functions that run as this user, each with all below it."""
+    found = {names.HEALTH_USER: ["/"]}
+    for app in sorted(apps, key=lambda app: app.name):
+        found[names.runner(app.name)] = [f"/{app.name}"]
+        if app.transforms:
+            found[names.renderer(app.name)] = [f"/{app.name}{path.rstrip('/')}" for path in app.transforms]
+    return found
 
 
 def servlets(apps: Iterable[XmlApp]) -> list[Servlet]:

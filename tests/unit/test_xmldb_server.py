@@ -12,7 +12,7 @@ from recettes.declarations.sources import Folder
 from recettes.declarations.xmldb import XmlApp, XmlServer, check_server
 from recettes.roles.xmldb import xmldb
 from recettes.secrets import Secret
-from recettes.xmldb.jetty import Listening, admitted, servlets
+from recettes.xmldb.jetty import Listening, admitted, allowed, servlets
 from recettes.xmldb.server import Accounts, accounts_script, plan_accounts
 from recettes.xmldb.unit import unit_text
 
@@ -37,6 +37,23 @@ def test_each_application_runs_as_its_own_users_and_none_as_the_administrator() 
         for one in web.iter(f"{space}servlet")
     }
     assert users == {"rest": None} | {one.user: one.user for one in servlets([PAGES, DATA])}
+
+
+def test_no_user_of_an_application_runs_the_functions_of_another_nor_transforms_where_that_is_not_declared() -> None:
+    apps = [PAGES, DATA, XmlApp(name="all", source=Folder(path="x"), transforms=("/",))]
+    assert allowed(apps) == {
+        "_health": ["/"],
+        "run-all": ["/all"],
+        "render-all": ["/all"],
+        "run-data": ["/data"],
+        "run-pages": ["/pages"],
+        "render-pages": ["/pages/letter"],
+    }
+    assert set(allowed(apps)) == {one.user for one in servlets(apps)}
+    blueprint = xmldb(XmlServer(), apps, [], listening=HERE, password=None)
+    guard = "/srv/basex/restxq/_guard.xqm"
+    assert b"'render-pages': ('/pages/letter')" in (blueprint.files[guard].content or b"")
+    assert guard in blueprint.units["basex.service"].reads
 
 
 def test_the_front_passes_visitors_on_and_reaches_rest_only_where_declared() -> None:

@@ -18,11 +18,24 @@ declare function attacks:transformed($select as xs:string) {
   xslt:transform-text(<a/>, attacks:sheet(<xsl:value-of xmlns:xsl="http://www.w3.org/1999/XSL/Transform" select="{ $select }"/>))
 };
 
+(: Would run before a function of whoever's servlet leads here. :)
+declare %perm:check('/attacks') function attacks:check() {
+  user:current()[not(ends-with(., '-attacks'))] ! ('checked by ' || .)
+};
+
+declare %rest:GET %rest:path('/attacks/transforming/{$what}') %output:method('text')
+function attacks:transforming($what as xs:string) { attacks:attack($what) };
+
 declare %rest:GET %rest:path('/attacks/{$what}') %output:method('text')
 function attacks:attack($what as xs:string) {
   let $elsewhere := 'http://' || request:header('Host') || '/health/'
   return switch ($what)
     case 'nothing' return 'nothing'
+    case 'me' return user:current()
+    case 'forward' return web:forward('/attacks/me')
+    case 'forward-to-another' return web:forward('/../letters/attacks/me')
+    case 'forward-to-another-that-transforms' return web:forward('/../../render/letters/attacks/me')
+    case 'forward-to-transform' return web:forward('/../../render/attacks/attacks/me')
     case 'granted' return count(db:get('letters-en'))
     case 'transform' return attacks:transformed("'trans' || 'formed'")
     case 'parse' return parse-xml('<a>parsed</a>')

@@ -23,7 +23,7 @@ from recettes.declarations.xmldb import XmlApp
 project = Project(name="attacks", title="Attacks", answers="Eve",
     sites=(XmlSite(name="attacks", host="attacks.lab.test", app="attacks"),),
     xml_apps=(
-        XmlApp(name="attacks", source=Folder(path={folder!r}), reads=("letters-en",), transforms=("/transforming/",)),
+        XmlApp(name="attacks", source=Folder(path={folder!r}), reads=("letters-en",), transforms=("/transforming", "/update")),
     ),
 )
 """
@@ -58,7 +58,8 @@ def attacked(edition_made: TestLab, tmp_path_factory: pytest.TempPathFactory) ->
 
 def ask(lab: TestLab, servlet: str, what: str, seconds: int = 60) -> tuple[int, str, float]:
     """Status, body and seconds of an answer that only the front gets."""
-    url = f"{INSIDE}/{servlet}/attacks/attacks/{what}"
+    below = "transforming/" if servlet == "render" and not what.startswith("update/") else ""
+    url = f"{INSIDE}/{servlet}/attacks/attacks/{below}{what}"
     answer = lab.web.run(f"curl -s -m {seconds} -w '\\n%{{http_code}} %{{time_total}}' {url}", check=False).out
     body, _, figures = answer.rpartition("\n")
     status, took = figures.split()
@@ -83,6 +84,26 @@ def test_every_attack_is_refused_at_once_to_both_users_of_an_application(attacke
     found = attacked.web.run("find /srv/basex/data /srv/basex/repo -name written -o -name '*attacks*' -o -name evil").out
     assert found == ""
     assert "</html>" in listed(attacked)
+
+
+def test_no_application_runs_as_another_s_user_nor_transforms_where_that_is_not_declared(attacked: TestLab) -> None:
+    assert ask(attacked, "run", "me")[:2] == (200, "run-attacks")
+    assert ask(attacked, "render", "me")[:2] == (200, "render-attacks")
+    assert ask(attacked, "run", "forward")[:2] == (200, "run-attacks")
+    refused = (403, "This path is not for this user.")
+    for forward in ("forward-to-another", "forward-to-another-that-transforms", "forward-to-transform"):
+        assert ask(attacked, "run", forward)[:2] == refused, forward
+        assert ask(attacked, "render", forward)[:2] == refused, forward
+    for path in (
+        "run/letters/attacks/me",
+        "render/letters/attacks/me",
+        "render/attacks/attacks/me",
+        "health/../run/letters/attacks/me",
+    ):
+        got = attacked.web.run(f"curl -s --path-as-is -w ' %{{http_code}}' {INSIDE}/{path}").out
+        assert got == f"{refused[1]} {refused[0]}", path
+    assert "</html>" in listed(attacked)
+    assert attacked.curl("https://letters.lab.test/letter/1861-06-09", "--fail").returncode == 0
 
 
 def test_a_query_that_never_ends_is_ended_and_the_others_answer_meanwhile(attacked: TestLab) -> None:

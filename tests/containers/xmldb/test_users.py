@@ -18,7 +18,7 @@ def desk(edition_made: TestLab, tmp_path_factory: pytest.TempPathFactory) -> Des
     desk.database("corpus", a=tei("the river"))
     desk.database("notes", a=tei("a word"))
     desk.database("private", a=tei("nobody's business"))
-    desk.app("desk", "reads=('corpus',), writes=('notes',), transforms=('/sheet',)", app=MODULE)
+    desk.app("desk", "reads=('corpus',), writes=('notes',), transforms=('/',)", app=MODULE)
     desk.users["ada"] = "XmlUser(name='ada', reads=('corpus',))"
     desk.users["bo"] = "XmlUser(name='bo', writes=('corpus',))"
     ran = desk.apply()
