@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,31 @@ def test_nothing_but_the_application_is_passed_on() -> None:
     targets = [line.split()[1] for line in lines(vhost(site(paths=("/api",)), FRONT)) if line.startswith("proxy_pass")]
     assert targets == ["http://site-letters/run/letters/letters/api;", "http://site-letters/run/letters/letters/api/;"]
     assert [line for line in lines(vhost(site(rest=True), FRONT)) if "site-letters/rest" in line]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("/run/letters/search?q=a/b", "/search?q=a/b"),
+        ("/run/letters/letters/search", "/search"),
+        ("/render/letters/letter/1#top", "/letter/1#top"),
+        ("/run/letters/", "/"),
+        ("/run/letters/letters?x", "/?x"),
+        ("/run/letters/letters-of-others", "/letters-of-others"),
+        # Never to another host.
+        ("/run/letters//evil.test/x", "/evil.test/x"),
+        ("/run/letters/letters//evil.test", "/evil.test"),
+        ("search", None),
+        ("/run/diaries/x", None),
+        ("https://other.test/run/letters/x", None),
+    ],
+)
+def test_a_redirect_of_the_application_leads_where_the_site_has_it(sent: str, told: str | None) -> None:
+    (rule,) = [line for line in lines(vhost(site(), FRONT)) if line.startswith("proxy_redirect")]
+    _, pattern, target = rule.split(maxsplit=2)
+    found = re.search(pattern.strip('"').removeprefix("~").replace("(?<", "(?P<"), sent)
+    assert target == "/$rest;"
+    assert (f"/{found['rest']}" if found else None) == told
 
 
 def test_the_limits_are_the_servers_unless_declared() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,38 @@ project = Project(name="room", title="Reading room", answers="Ada",
     xml_users=(XmlUser(name="ada", reads=("letters-en",)),),
 )
 """
+# And an application that sends its readers elsewhere.
+BOOK = "https://book.lab.test"
+GUESTBOOK = """
+from recettes.declarations.lab import Project
+from recettes.declarations.sites import XmlSite
+from recettes.declarations.sources import Folder
+from recettes.declarations.xmldb import XmlApp
+project = Project(name="book", title="Guestbook", answers="Ada",
+    sites=(XmlSite(name="book", host="book.lab.test", app="book", methods=("GET", "POST")),),
+    xml_apps=(XmlApp(name="book", source=Folder(path={folder!r}), transforms=("/shown",)),),
+)
+"""
+GUESTBOOK_MODULE = """
+module namespace book = 'book';
+declare %rest:POST %rest:path('/book/sign') %rest:form-param('name', '{$name}')
+function book:sign($name) { web:redirect('/signed', map { 'name': $name }) };
+declare %rest:POST %rest:path('/book/shown/sign') %rest:form-param('name', '{$name}')
+function book:shown($name) { web:redirect('/book/signed', map { 'name': $name }) };
+declare %rest:GET %rest:path('/book/signed') %rest:query-param('name', '{$name}') %output:method('text')
+function book:signed($name) { 'signed: ' || $name };
+declare %rest:GET %rest:path('/book/away') function book:away() { web:redirect('https://elsewhere.test/run/book/') };
+"""
 
 
 @pytest.fixture(scope="module")
-def lab(edition_made: TestLab) -> TestLab:
-    """The edition, and a second site of it that opens REST."""
+def lab(edition_made: TestLab, tmp_path_factory: pytest.TempPathFactory) -> TestLab:
+    """The edition, a second site of it that opens REST, and a guestbook."""
     as_at_first(edition_made)
-    declare_edition(edition_made, 'heap="256m", timeout=3, rest=True', room=READING_ROOM)
+    folder = tmp_path_factory.mktemp("book")
+    (folder / "book.xqm").write_text(GUESTBOOK_MODULE)
+    server = 'heap="256m", timeout=3, rest=True'
+    declare_edition(edition_made, server, room=READING_ROOM, book=GUESTBOOK.format(folder=str(folder)))
     ran = edition_made.apply("lab")
     assert ran.status == 0, ran.output
     return edition_made
@@ -178,23 +205,56 @@ def test_requests_that_the_site_does_not_take_are_refused(lab: TestLab) -> None:
 
 def test_the_log_has_the_visitor_s_network_and_none_that_a_visitor_claims(lab: TestLab) -> None:
     mark = f"mark-{time.monotonic_ns()}"
-    lies = ("X-Forwarded-For: 203.0.113.9", "Forwarded: for=203.0.113.9", "X-Real-IP: 203.0.113.9")
-    status(lab, f"{EDITION}/{mark}", *(word for lie in lies for word in ("-H", lie)))
-    log = lab.web.run(f"journalctl -u basex -o cat --no-pager | grep -F {mark}").out
+    names = ("X-Forwarded-For", "X-Real-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP")
+    lies = [word for lie in ("Forwarded: for=203.0.113.9", *(f"{name}: 203.0.113.9" for name in names)) for word in ("-H", lie)]
+    status(lab, f"{EDITION}/{mark}", *lies)
+    # Of some addresses nothing is told, and BaseX looks for another word on them.
     here = lab.web.run("ip -4 route show default").out.split()[2]
+    itself = shlex.join(["curl", "-sk", "--resolve", "letters.lab.test:443:[::1]", *lies, f"{EDITION}/{mark}"])
+    lab.web.run(itself)
+    log = lab.web.run(f"journalctl -u basex -o cat --no-pager | grep -F {mark}").out
     assert f"{here.rpartition('.')[0]}.0:" in log
+    assert f"{lab.web.address}:" in log
     assert "203.0.113.9" not in log
 
 
-def test_rest_is_for_who_knows_a_password_and_who_guesses_is_turned_away(lab: TestLab) -> None:
+def test_a_form_leads_on_to_the_page_that_the_application_names(lab: TestLab) -> None:
+    for path in ("/sign", "/shown/sign"):
+        got = lab.curl(BOOK + path, "-L", "-d", "name=Ada", "-w", " %{http_code} %{url_effective}").stdout
+        assert got == f"signed: Ada 200 {BOOK}/signed?name=Ada"
+    assert lab.curl(f"{BOOK}/away", "-w", "%{redirect_url}").stdout == "https://elsewhere.test/run/book/"
+
+
+def ada(lab: TestLab) -> str:
+    """Her name and password, as curl has them."""
     got = lab.command("bin/secrets", "--estate", lab.estate.folder.name, "get", "basex-user-ada")
-    ada = ("-u", f"ada:{got.stdout.strip()}")
-    assert "1861-10-03.xml" in lab.curl(f"{ROOM}/rest/letters-en", *ada).stdout
-    assert status(lab, f"{ROOM}/rest/letters-fr", *ada) in (403, 404)
+    assert got.returncode == 0, got.stderr
+    return f"ada:{got.stdout.strip()}"
+
+
+def test_rest_is_for_who_knows_a_password(lab: TestLab) -> None:
+    assert "1861-10-03.xml" in lab.curl(f"{ROOM}/rest/letters-en", "-u", ada(lab)).stdout
+    assert status(lab, f"{ROOM}/rest/letters-fr", "-u", ada(lab)) in (403, 404)
     assert status(lab, f"{ROOM}/rest/letters-en") == 401
+
+
+def test_who_guesses_passwords_is_turned_away_and_keeps_out_nobody_who_knows_one(lab: TestLab) -> None:
     storm = ("--parallel", "--parallel-immediate", "--parallel-max", "60", "--http1.1", "-o", "/dev/null", "-w", "%{http_code} ")
-    guesses = lab.curl(f"{ROOM}/rest/letters-en?run=[1-80]", "-u", "admin:guess", *storm).stdout.split()
-    assert guesses.count("429") > 20 and "200" not in guesses
+    # From another address than the guesses, and the machine's own.
+    login = f"curl -sk --max-time 5 --resolve room.lab.test:443:127.0.0.1 -u {ada(lab)} {ROOM}/rest/letters-en"
+    own = "timeout 5 /usr/local/lib/recettes/xmldb query <<'END'\n'open'\nEND"
+    with ThreadPoolExecutor() as pool:
+        guesses: list[str] = []
+        asked: list[tuple[str, str]] = []
+        for secret in ("admin:guess", ":", "ada:"):
+            guessing = pool.submit(lab.curl, f"{ROOM}/rest/letters-en?run=[1-80]", "-u", secret, *storm)
+            while not guessing.done():
+                asked.append((lab.web.run(login, check=False).out, lab.web.run(own, check=False).out))
+            guesses += guessing.result().stdout.split()
+    assert guesses.count("429") > 60 and "200" not in guesses
+    assert guesses.count("401") > 20
+    assert asked
+    assert all("1861-10-03.xml" in listed and said == "open" for listed, said in asked), asked
     assert status(lab, f"{EDITION}/api/letters") == 200
 
 
