@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from facts.xmldb_upgrade import in_force
 from recettes.declarations.xmldb import XmlServer
+from recettes.xmldb import names
+from recettes.xmldb.building import PROGRAM as BUILD
+from recettes.xmldb.dumps import PROGRAM as DUMP
 from recettes.xmldb.programs import programs
 from recettes.xmldb.upgrade import InForce, plan_links, plan_upgrade
 from tests.harness import ROOT
@@ -85,6 +91,42 @@ def test_one_that_was_written_to_meanwhile_only_has_to_be_whole() -> None:
 def test_one_that_could_not_be_read_before_does_not_keep_the_others_from_an_upgrade() -> None:
     differences = program().differences
     assert differences(seen(letters={"wrong": "EOF"}), seen(letters={"wrong": "EOF"})) == {}
+
+
+def test_the_program_looks_where_the_recipes_put_things() -> None:
+    upgrade = program()
+    found = [upgrade.SERVER, upgrade.DUMP, upgrade.BUILD, str(upgrade.DUMPS), str(upgrade.APPLICATIONS)]
+    assert found == [names.PROGRAM, DUMP, BUILD, names.DUMPS, names.RESTXQ]
+
+
+def test_applications_in_force_and_stylesheets_are_of_use_or_it_is_said_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = program()
+    for app in ("desk", "letters"):
+        (tmp_path / f"apps/{app}/releases/1").mkdir(parents=True)
+        (tmp_path / f"apps/{app}/current").symlink_to("releases/1")
+    force = tmp_path / "restxq"
+    force.mkdir()
+    (force / "_health.xqm").touch()
+    for app in ("desk", "letters", "never-taken"):
+        (force / app).symlink_to(f"../apps/{app}/current")
+    checked = []
+
+    def call(*words: str, asked: str | None = None) -> str:
+        if asked:
+            return "123"
+        checked.append(words[1:])
+        if "letters" in words:
+            raise upgrade.UpgradeError("newer.xqm:2:97: Unknown function: fn:type-of.")
+        return ""
+
+    monkeypatch.setattr(upgrade, "APPLICATIONS", force)
+    monkeypatch.setattr(upgrade, "call", call)
+    assert upgrade.unusable() == {"the application letters": "is refused: newer.xqm:2:97: Unknown function: fn:type-of."}
+    assert checked == [("app", app, str(tmp_path / f"apps/{app}/releases/1")) for app in ("desk", "letters")]
+    monkeypatch.setattr(upgrade, "TRANSFORMED", "another answer")
+    assert upgrade.unusable()["xslt:transform"] == "answers '123'"
 
 
 def test_what_is_told_of_a_failure_is_short() -> None:

@@ -23,6 +23,11 @@ ExecStartPre=+/bin/sh -c 'case $$(readlink /opt/basex/current) in 99.1) echo x >
 END
 systemctl daemon-reload
 """
+# A function that BaseX has since 11.8, and not in 11.0.
+NEWER = """\
+module namespace newer = 'http://lab.test/newer';
+declare %rest:GET %rest:path('/letters/newer') function newer:answer() { type-of(1) };
+"""
 
 
 class Server:
@@ -74,6 +79,22 @@ def test_another_version_is_put_in_force_as_planned_and_the_databases_answer_as_
     assert server.holds() == before
     assert server.lab.dry("xmldb").changes == []
     assert "before-upgrade" in server.run("ls /srv/basex/dumps").out
+
+
+def test_a_version_that_does_not_understand_an_application_is_taken_back(server: Server) -> None:
+    before, links = server.holds(), server.links()
+    # What was damaged before, and is in no dump, is not what keeps it.
+    server.query("db:create('torn', (1 to 99) ! <a>a text too long for the table: { . }</a>, (1 to 99) ! (. || '.xml'))")
+    server.run("truncate -s 100 /srv/basex/data/torn/txt.basex")
+    server.run(f"cat >/srv/basex/apps/letters/current/newer.xqm <<'END'\n{NEWER}END")
+    answer = server.upgrade("11.0")
+    server.run("rm /srv/basex/apps/letters/current/newer.xqm")
+    assert answer.code != 0
+    assert answer.err.startswith("The upgrade to basex 11.0 failed: the application letters is refused: newer.xqm:2:")
+    assert "type-of" in answer.err
+    assert answer.err.endswith(f"The old programs run again (basex {links[0]}); all databases answer as before.\n")
+    server.query("db:drop('torn')")
+    assert (server.links(), server.holds()) == (links, before)
 
 
 def test_a_version_that_does_not_start_is_taken_back(server: Server) -> None:
