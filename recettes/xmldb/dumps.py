@@ -72,14 +72,15 @@ def dumps(settings: XmlDumps, *, inner: str, keepers: Sequence[Keeper], key: Sec
 
 def _service(inner: str, keepers: Sequence[Keeper]) -> str:
     reached = sorted({"localhost", inner, *(one.address for one in keepers)})
+    # A dump without a database that cannot be read fails, and is copied all the same.
+    copied = f"/bin/sh -c '{PROGRAM} dump; made=$$?; {COPIES} push && exit $$made'"
     return hardened(
         description="Dump the XML databases",
-        exec_start=f"{PROGRAM} dump",
+        exec_start=copied if keepers else f"{PROGRAM} dump",
         user="root",
         unit=[f"After={names.UNIT}"],
         service=[
             "Type=oneshot",
-            *([f"ExecStart={COPIES} push"] if keepers else []),
             f"ReadWritePaths={names.DATA} {names.DUMPS}",
         ],
         exemptions={

@@ -120,6 +120,13 @@ def test_a_required_reboot_names_the_packages(watch: ModuleType, tmp_path: Path)
     assert watch.reboot(flag) == ["a reboot is required by libc6, linux-image-amd64"]
 
 
+def test_what_is_kept_of_damaged_databases_is_told_until_a_person_removes_it(watch: ModuleType, tmp_path: Path) -> None:
+    assert watch.damaged(tmp_path / "absent") == watch.damaged(tmp_path) == []
+    (tmp_path / "letters-20261123T023000Z").mkdir()
+    (told,) = watch.damaged(tmp_path)
+    assert told.startswith(f"{tmp_path}/letters-20261123T023000Z has the files of an XML database that was damaged")
+
+
 def test_a_check_that_breaks_is_told_and_hides_no_other(
     watch: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

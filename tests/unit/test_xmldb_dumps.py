@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tarfile
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -81,14 +82,46 @@ def test_a_copy_has_the_name_of_a_dump_or_is_refused(name: str) -> None:
 
 
 def test_the_programs_look_where_the_recipes_put_things() -> None:
-    dump, copies, store = (program(name) for name in ("xmldb-dump", "xmldb-copies", "dump-store"))
-    found = [dump.SETTINGS, dump.SERVER, dump.DATA, dump.REPO, dump.SOURCES, dump.DUMPS, dump.NOTES]
-    wanted = [dumps.SETTINGS, names.PROGRAM, names.DATA, names.REPO, names.SOURCES, names.DUMPS, NOTES]
+    dump, copies, store, watch = (program(name) for name in ("xmldb-dump", "xmldb-copies", "dump-store", "watch"))
+    found = [dump.SETTINGS, dump.SERVER, dump.DATA, dump.REPO, dump.SOURCES, dump.DUMPS, dump.NOTES, dump.DAMAGED, watch.DAMAGED]
+    wanted = [dumps.SETTINGS, names.PROGRAM, names.DATA, names.REPO, names.SOURCES, names.DUMPS, NOTES, *[dumps.DAMAGED] * 2]
     assert [str(path) for path in found] == wanted
     assert [str(path) for path in (copies.SETTINGS, copies.DUMPS, copies.KEY, copies.KNOWN_HOSTS)] == [
         dumps.SETTINGS, names.DUMPS, dumps.KEY, dumps.KNOWN_HOSTS,
     ]  # fmt: skip
     assert (copies.ACCOUNT, str(store.STORE), str(store.SETTINGS)) == (dumps.ACCOUNT, dumps.STORE, dumps.STORE_SETTINGS)
+
+
+def test_a_package_of_which_nothing_is_in_force_keeps_no_other_from_the_dump(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = program("xmldb-dump")
+    repository, release = tmp_path / "repo", tmp_path / "packages/tools/releases/1"
+    release.mkdir(parents=True)
+    (release / "tools.xqm").write_text("a module")
+    (release / "lost").symlink_to("nowhere")
+    repository.mkdir()
+    (repository / "tools").symlink_to("../packages/tools/releases/1")
+    (repository / "refused").symlink_to("../packages/refused/current")
+    monkeypatch.setattr(dump, "REPO", repository)
+    assert dump.packages(tmp_path / "packages.tar") == ["refused"]
+    with tarfile.open(tmp_path / "packages.tar") as archive:
+        assert archive.getnames() == ["tools", "tools/tools.xqm"]
+
+
+def test_files_of_a_damaged_database_that_cannot_be_kept_are_said_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = program("xmldb-dump")
+    monkeypatch.setattr(dump, "DATA", tmp_path / "data")
+    monkeypatch.setattr(dump, "DAMAGED", tmp_path / "damaged")
+    (tmp_path / "data/notes").mkdir(parents=True)
+    (tmp_path / "data/notes/inf.basex").write_text("torn")
+    kept = dump.keep_files("notes")
+    assert (kept / "inf.basex").read_text() == (tmp_path / "data/notes/inf.basex").read_text() == "torn"
+    with pytest.raises(dump.DumpError, match=r"the files of other could not be kept in .*, and nothing was changed"):
+        dump.keep_files("other")
+    assert list((tmp_path / "damaged").iterdir()) == [kept]
 
 
 def test_a_secret_is_one_key_pair_and_another_secret_is_another() -> None:

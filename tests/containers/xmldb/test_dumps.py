@@ -30,6 +30,20 @@ LONG = """
 for $n in 1 to 200 return db:add('notes', <many>{ (1 to 3000) ! <one>{ $n }</one> }</many>, 'n' || $n || '.xml'),
 for $p in db:get('notes')//p return replace value of node $p with 'half'
 """
+# A package, and what a run leaves of one whose first release does not compile.
+PACKAGES = """
+cd /srv/basex/repo
+mkdir -p tools/tools
+cat >tools/expath-pkg.xml <<'END'
+<package xmlns="http://expath.org/ns/pkg" name="http://lab.test/tools" abbrev="tools" version="1" spec="1.0">
+  <xquery><namespace>http://lab.test/tools</namespace><file>tools.xqm</file></xquery>
+</package>
+END
+echo "module namespace t = 'http://lab.test/tools'; declare function t:version() { 'packed' };" >tools/tools/tools.xqm
+ln -s ../packages/refused/current refused
+/usr/local/lib/recettes/xmldb reload
+"""
+PACKED = "import module namespace t = 'http://lab.test/tools'; t:version()"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +96,20 @@ def dumps(machine: Machine) -> list[str]:
     return [json.loads(line)["name"] for line in machine.run(f"{DUMP} list").out.splitlines()]
 
 
+def nightly(lab: TestLab) -> str:
+    """What the timer starts. The newest dump after it, which has to be on the other machine, too."""
+    machine, before = lab.web, dumps(lab.web)
+    machine.run("systemctl start recettes-xmldb-dump.service", check=False)
+    made = dumps(machine)[-1]
+    assert made not in before
+    assert f"{made}  here and on apps " in lab.command("bin/xmldb", "list").stdout
+    return made
+
+
+def failed(machine: Machine) -> bool:
+    return "recettes-xmldb-dump.service" in machine.run("systemctl --failed --plain --no-legend").out
+
+
 def store(lab: TestLab) -> Machine:
     return ContainersEstate(lab.estate.folder, ["apps"]).machine("apps")
 
@@ -90,8 +118,13 @@ def test_everything_comes_back_on_a_fresh_machine_from_the_copy_on_another(lab: 
     machine = lab.web
     digests = query(machine, DIGESTS)
     assert digests.count("\n") > 41
+    machine.run(PACKAGES)
+    assert query(machine, PACKED) == "packed"
+    nightly(lab)
+    assert not failed(machine)
     said = lab.command("bin/xmldb", "dump")
     assert "3 databases" in said.stdout and "copied to apps" in said.stdout, said.stderr
+    assert "package refused: not in the dump" in said.stdout
 
     machine.remake(lab.notes["image"])  # as it is after its first run: without dumps, and without what people wrote
     assert (ran := lab.apply("lab")).status == 0, ran.output
@@ -104,6 +137,7 @@ def test_everything_comes_back_on_a_fresh_machine_from_the_copy_on_another(lab: 
     assert restored.returncode == 0, restored.stderr
 
     assert query(machine, DIGESTS) == digests
+    assert query(machine, PACKED) == "packed"
     ada = machine.run("curl -s -u ada:a-long-enough-word http://$(hostname -i):8984/rest/notes")
     assert 'name="notes"' in ada.out and "scan.png" in ada.out
     assert "</html>" in lab.curl("https://letters.lab.test/", "--fail").stdout
@@ -165,7 +199,7 @@ def test_old_dumps_go_a_damaged_one_is_refused_and_a_full_disk_costs_none(lab: T
         full = machine.run(f"systemctl start recettes-xmldb-dump.service || {DUMP} dump", check=False)
         assert full.code == 1 and "no dump was made, and those before stay" in full.err
         assert dumps(machine) == before
-    assert "recettes-xmldb-dump.service" in machine.run("systemctl --failed --plain --no-legend").out
+    assert failed(machine)
     assert machine.run("find /srv/basex/data -name '*.zip'").out == ""
     dumped(machine)
 
@@ -186,11 +220,43 @@ END
     assert "notes: it was being changed when the server ended. The damaged files are kept in /srv/basex/damaged/notes-" in said
     assert f"notes: restored from the dump {dump}, 41 documents" in said
     assert "/srv/basex/damaged/notes-" in lab.command("bin/xmldb", "list").stdout
+    machine.run("systemctl start recettes-watch.service")
+    assert "! /srv/basex/damaged/notes-" in machine.run("cat /var/lib/recettes/watch.txt").out
     # One that no dump has is made anew by the next run, of what it was made of.
     machine.run(f"rm -rf {DUMPS}/2*; touch /srv/basex/data/letters-fr/upd.basex; systemctl kill --signal KILL basex.service")
     until(lambda: query(machine, "count(db:list())", check=False) == "2", "the server answers again")
     assert (ran := lab.apply("lab")).status == 0, ran.output
     assert query(machine, DIGESTS) == digests
+
+
+def test_a_damaged_database_keeps_no_other_from_being_dumped_and_its_last_dump_from_going(lab: TestLab) -> None:
+    machine = lab.web
+    last = dumped(machine)
+    notes = [line for line in query(machine, DIGESTS).splitlines() if line.startswith("notes ")]
+    machine.run("echo x >/srv/basex/data/notes/tbl.basex")
+    # BaseX opens it as if nothing was wrong.
+    assert query(machine, "db:info('notes')//documents/string()") == "40"
+    said = machine.run(f"{DUMP} dump", check=False)
+    assert said.code == 3 and "2 databases; letters-en" in said.out
+    assert said.err.startswith("the database notes cannot be read: ")
+    assert f"`bin/xmldb restore notes --from {last}` puts that in its place" in said.err
+    made = nightly(lab)
+    assert failed(machine)
+    assert last in dumps(machine) and len(dumps(machine)) == 3
+    restored = lab.command("bin/xmldb", "restore", "--all", "--from", made, "--yes")
+    assert "notes: stays as it is: it could not be read when that dump was made" in restored.stdout, restored.stderr
+
+    assert "it is damaged; its files are kept" in lab.command("bin/xmldb", "purge", "notes", "--dry").stdout
+    purged = lab.command("bin/xmldb", "purge", "notes", "--yes")
+    assert "notes: purged; it was damaged; its files are kept in /srv/basex/damaged/notes-" in purged.stdout, purged.stderr
+    assert machine.run("cat /srv/basex/damaged/notes-*/tbl.basex").out == "x\n"
+    assert "notes" not in query(machine, "db:list()")
+    nightly(lab)
+    assert not failed(machine)
+    assert last not in dumps(machine)
+    back = lab.command("bin/xmldb", "restore", "notes", "--from-copy", "--from", last, "--yes")
+    assert back.returncode == 0, back.stderr
+    assert [line for line in query(machine, DIGESTS).splitlines() if line.startswith("notes ")] == notes
 
 
 def test_only_a_database_that_is_declared_no_more_is_purged_and_its_last_state_stays(lab: TestLab) -> None:
