@@ -12,7 +12,7 @@ from recettes.catalogue import CatalogueError, find
 from recettes.declarations.base import Declaration, Name, unique, written_as, wrong
 from recettes.declarations.sources import Source
 from recettes.web.values import Size, UrlPath
-from recettes.xmldb.names import RESERVED
+from recettes.xmldb.names import RESERVED, renderer, runner
 
 # Languages with a stemmer in BaseX's core or in Lucene's, which the catalogue adds: https://docs.basex.org/main/Full-Text#languages
 Language = Literal["ar", "da", "de", "en", "es", "fi", "fr", "hu", "it", "nl", "no", "pt", "ro", "ru", "sv"]
@@ -119,11 +119,16 @@ def check_server(server: XmlServer) -> None:
 def check_xmldb(
     databases: Sequence[XmlDatabase], packages: Sequence[XmlPackage], apps: Sequence[XmlApp], users: Sequence[XmlUser]
 ) -> None:
-    """Note what is wrong with them taken together: names used twice, and databases that nobody declared."""
+    """Note what is wrong with them taken together: names used twice or taken, and databases that nobody declared."""
     unique("database", databases)
     unique("package", packages)
     unique("application", apps)
     unique("user", users)
+    runs = {user: app.name for app in apps for user in (runner(app.name), renderer(app.name))}
+    for person in users:
+        if person.name in runs:
+            application = runs[person.name]
+            wrong(person, "name", f"{person.name!r} is the user as whom the application {application!r} runs; choose another")
     known = {database.name for database in databases}
     listed = ", ".join(sorted(known)) or "none"
     readers: tuple[XmlApp | XmlUser, ...] = (*apps, *users)

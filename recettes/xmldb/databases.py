@@ -166,17 +166,27 @@ def remarks(actual: Mapping[str, DatabaseState], wanted: Mapping[str, Database])
 def _about_written(name: str, is_: DatabaseState, note: Note, want: Database) -> list[str]:
     if not is_.exists:
         return [
-            f"database {name} is gone; what others wrote into it is in the dumps: `bin/xmldb restore {name}`. To make it anew of "
-            f"its source instead: `bin/xmldb purge {name}`, then run again"
+            f"database {name} is gone; what others wrote into it is in the dumps: `bin/xmldb restore {name}`. "
+            f"To make it anew of its source instead: {_anew(name, want)}"
         ]
     if is_.damaged:
         return [f"database {name}: an update of it is under way or was cut off; `bin/xmldb restore {name}` if that lasts"]
     if note.release not in (is_.release(want), "-"):
         return [
             f"database {name} stays as others wrote it: its source is now {is_.release(want)} from {want.origin}, it was made of "
-            f"{note.release}. To make it anew of its source: `bin/xmldb purge {name}`, then run again"
+            f"{note.release}. To make it anew of its source: {_anew(name, want)}"
         ]
     return []
+
+
+def _anew(name: str, want: Database) -> str:
+    """One to which nobody is declared to write is purged only while it is not declared: bin/xmldb."""
+    if want.written:
+        return f"`bin/xmldb purge {name}`, then run again"
+    return (
+        f"take it out of its project and of the `reads` of applications and people, `bin/xmldb purge {name}`, "
+        "declare it again, and run"
+    )
 
 
 def databases_script(change: Change, is_: DatabaseState, want: Database | None) -> str:

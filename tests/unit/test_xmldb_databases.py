@@ -68,13 +68,19 @@ def test_a_database_that_others_write_to_is_made_once_and_its_source_s_changes_a
     assert planned(WRITTEN, later) == []
     (said,) = remarks({"letters": WRITTEN}, {"letters": later})
     assert "letters stays as others wrote it" in said
-    assert "bin/xmldb purge letters" in said
+    assert said.endswith("`bin/xmldb purge letters`, then run again")
     assert remarks({"letters": WRITTEN}, {"letters": want}) == []
 
 
 def test_what_was_written_is_not_lost_when_nobody_is_declared_to_write_any_more() -> None:
-    assert planned(WRITTEN, replace(WANT, release=B)) == []
-    assert len(remarks({"letters": WRITTEN}, {"letters": replace(WANT, release=B)})) == 1
+    later = replace(WANT, release=B)
+    assert planned(WRITTEN, later) == []
+    (said,) = remarks({"letters": WRITTEN}, {"letters": later})
+    # bin/xmldb refuses to purge what is declared and made of its source.
+    way = "take it out of its project and of the `reads` of applications and people, `bin/xmldb purge letters`, declare it again"
+    assert way in said
+    (gone,) = remarks({"letters": replace(WRITTEN, exists=False)}, {"letters": WANT})
+    assert way in gone
 
 
 def test_a_database_that_others_wrote_and_that_is_gone_is_not_silently_made_anew() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from recettes.declarations.base import noted
 from recettes.declarations.sources import Folder
-from recettes.declarations.xmldb import XmlApp, XmlUser
+from recettes.declarations.xmldb import XmlApp, XmlDatabase, XmlUser, check_xmldb
 from recettes.secrets import Secret
 from recettes.xmldb.users import OTHERS, AccountState, XmlAccount, accounts_of, plan_users, users_query
 
@@ -27,6 +30,18 @@ def test_an_application_has_just_its_databases_and_its_transformations_no_others
     assert accounts["run-letters"] == XmlAccount("none", RIGHTS)
     assert accounts["render-letters"] == XmlAccount("create", (*RIGHTS, ("*", "none")))
     assert "render-plain" not in accounts_of([XmlApp(name="plain", source=Folder(path="x"))], [], {})
+
+
+@pytest.mark.parametrize("name", ["run-letters", "render-letters"])
+def test_nobody_has_the_name_of_a_user_as_whom_an_application_runs(name: str) -> None:
+    noted()
+    databases = [XmlDatabase(name=one, source=Folder(path="x")) for one in ("letters", "both", "notes")]
+    check_xmldb(databases, [], [APP], [ADA, XmlUser(name="run-others")])
+    assert noted() == []
+    check_xmldb(databases, [], [APP], [ADA, XmlUser(name=name)])
+    (mistake,) = noted()
+    assert mistake.key == "XmlUser.name"
+    assert mistake.problem == f"{name!r} is the user as whom the application 'letters' runs; choose another"
 
 
 def test_users_as_wanted_are_left_alone() -> None:
