@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -323,33 +322,3 @@ def test_modules_are_loaded_before_the_job_starts(cluster: Cluster) -> None:
     subprocess.run(["/bin/sh", *script], env=environment, check=True, capture_output=True)
     assert (cluster.home / "loaded").read_text() == "load StdEnv/2023 python/3.11\n"
     assert cluster.state("abc") == "done"
-
-
-@pytest.mark.parametrize(
-    ("content", "kind", "pixels"),
-    [
-        (png(800, 600), "png", 480_000),
-        (png(10, 10, then=(30_000, 30_000)), "png", 900_000_000),
-        (images.jpeg(800, 600), "jpg", 480_000),
-        (images.jpeg(60_000, 60_000, marker=0xC2), "jpg", 3_600_000_000),
-        (images.tiff(800, 600), "tif", 480_000),
-        (images.tiff(800, 600, order=">"), "tif", 480_000),
-        (images.tiff(800, 600, big=True), "tif", 480_000),
-        (images.tiff(10, 10, second=(20_000, 20_000)), "tif", 400_000_000),
-        (images.jp2(800, 600), "jp2", 480_000),
-        (images.jp2(10, 10, stream=(20_000, 20_000)), "jp2", 400_000_000),
-    ],
-)
-def test_an_images_size_is_read_without_decoding_it(tmp_path: Path, content: bytes, kind: str, pixels: int) -> None:
-    (tmp_path / "page").write_bytes(content)
-    assert JOB.measured(str(tmp_path / "page")) == (kind, pixels)
-
-
-def test_no_header_however_odd_breaks_the_measuring(tmp_path: Path) -> None:
-    whole = [png(), images.jpeg(), images.tiff(), images.tiff(big=True, order=">"), images.jp2()]
-    for content in whole:
-        for end in range(len(content)):
-            for odd in (content[:end], content[:end] + b"\xff" * 20, content[:end] + bytes(20)):
-                (tmp_path / "page").write_bytes(odd)
-                with suppress(JOB.Refused):
-                    assert JOB.measured(str(tmp_path / "page"))[1] > 0
