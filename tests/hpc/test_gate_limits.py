@@ -39,6 +39,29 @@ def test_stop_ends_an_upload_under_way(account: Account) -> None:
     assert not (account.batch("abc") / "whole").exists()
 
 
+def test_stop_ends_an_upload_within_a_page_and_a_fetch_within_a_result(account: Account) -> None:
+    account.put("abc", PAGE)
+    account.call("submit abc tiny-print")
+    account.ran("abc", done=list(PAGE))
+    (account.batch("abc") / "results/p.png.alto.xml").write_bytes(b"x" * 10**6)
+    upload, fetch = account.start("put new"), account.start("fetch abc")
+    assert upload.stdin and upload.stderr and fetch.stdout and fetch.stderr
+    upload.stdin.write(stream({"slow.png": b"x" * 100_000})[:1000])
+    upload.stdin.flush()
+    fetch.stdout.read(1000)
+    until = time.monotonic() + 20
+    while not list(account.spool.glob("batches/new/images/.part-slow.png")) and time.monotonic() < until:
+        time.sleep(0.01)
+    (account.folder / "STOP").touch()
+    upload.stdin.write(b"x")
+    upload.stdin.flush()
+    fetch.stdout.read()
+    assert fetch.wait(20) == 69 and b"stopped" in fetch.stderr.read()
+    assert upload.wait(20) == 69 and b"stopped" in upload.stderr.read()
+    assert list((account.batch("new") / "images").iterdir()) == []
+    upload.stdin.close()
+
+
 def test_the_key_ends_with_its_day(account: Account) -> None:
     account.set(until=time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400)))
     assert account.call("hello").code == 0
