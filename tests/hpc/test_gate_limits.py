@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hpc.account import ADDRESS, Account, stream
+from tests.hpc.account import ADDRESS, Account, program, stream
 
 PAGE = {"p.png": b"x" * 1000}
 TWO = {"p1.png": b"x" * 600, "p2.png": b"y" * 600}
@@ -163,11 +163,29 @@ def test_nothing_is_done_when_others_could_change_the_gate(account: Account, pat
     assert not (account.spool / "batches").exists()
 
 
+@pytest.mark.parametrize(("mode", "code"), [(0o755, 0), (0o1777, 0), (0o775, 78), (0o757, 78)])
+def test_a_spool_that_a_colleague_could_exchange_for_another_is_not_used(account: Account, mode: int, code: int) -> None:
+    """The folder of a project, which its members can write, will not do; one like /tmp will."""
+    shared = account.home / "project/scratch"
+    (shared / "ada").mkdir(parents=True, mode=0o700)
+    shared.chmod(mode)
+    account.set(spool=str(shared / "ada"))
+    answer = account.call("hello")
+    assert answer.code == code and (not code or f"{shared} can be changed by others" in answer.words)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
 @pytest.mark.parametrize("path", ["ocr", "ocr/ocr-gate.json", "spool"])
 def test_nothing_is_done_when_a_part_of_the_gate_is_somebody_elses(account: Account, path: str) -> None:
     os.chown(account.home / path, 12345, 12345)
     account.call("hello").refused(78, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
+def test_a_job_works_in_no_folder_that_is_somebody_elses(account: Account) -> None:
+    os.chown(account.spool, 12345, 12345)
+    with pytest.raises(OSError, match="belongs to another account"):
+        program("ocr-pages").open_folder(str(account.spool))
 
 
 def test_settings_that_are_wrong_are_named_and_nothing_is_done(account: Account) -> None:
