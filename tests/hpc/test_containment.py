@@ -124,3 +124,33 @@ def test_a_kraken_held_by_landlock_does_nothing_to_the_rest_of_the_account(
         assert b"PermissionError" in held.communicate(timeout=20)[1] and held.returncode == 1
     finally:
         shutil.rmtree(work.path)
+
+
+# Says what it was called with; cannot cut off the network, as where accounts may not; shows nothing but what it is given.
+APPTAINER = """#!/bin/sh
+echo "$@" >>{log}
+case " $* " in *" --net "*) exit 1 ;; *" /bin/sh "*) exit 0 ;; esac
+while [ "$1" != /kraken.sif ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+def test_apptainer_shows_only_the_batch_and_gets_krakens_words(cluster: Cluster) -> None:
+    apptainer, log = cluster.home / "apptainer", cluster.home / "words"
+    apptainer.write_text(APPTAINER.format(log=log))
+    apptainer.chmod(0o755)
+    image = {"apptainer": str(apptainer), "image": "/kraken.sif", "contain": "apptainer"}
+    cluster.set(job=image | {"segmenter": "baselines", "device": "cuda:0"})
+    status = cluster.run({"p1.png": png()})
+    assert (status["state"], status["contained"]) == ("done", "apptainer with the node's network")
+    cut_off, tried, ran = (line.split() for line in log.read_text().splitlines())
+    place = str(Path(ran[ran.index("--pwd") + 1]).parent)
+    options = f"""exec --containall --no-home --pwd {place}/out --bind {place}/in:{place}/in:ro --bind {place}/out:{place}/out
+        --bind {place}/tmp:{place}/tmp --env COLUMNS=1000 --env HOME={place}/tmp --env LC_ALL=C.UTF-8 --env OMP_NUM_THREADS=1
+        --env TERM=dumb --env TMPDIR={place}/tmp --nv /kraken.sif""".split()
+    kraken = f"""{cluster.settings["job"]["kraken"]} -a -d cuda:0 --threads 1 -i {place}/in/0000.png {place}/out/0000.xml
+        segment -bl ocr -m {place}/in/model.safetensors""".split()
+    assert ran == options + kraken
+    assert tried[: len(options)] == options
+    assert [word for word in cut_off if word not in ("--net", "--network", "none")] == tried
