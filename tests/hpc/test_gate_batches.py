@@ -59,6 +59,26 @@ def test_slurm_is_called_with_constant_words_and_nothing_of_the_clients_environm
     assert call["environment"]["PATH"] == "/usr/bin:/bin"
 
 
+@pytest.mark.parametrize(
+    ("settings", "word", "conf"),
+    [
+        ({"gpus": "h100_1g.10gb:1"}, "--gpus-per-node=h100_1g.10gb:1", None),
+        ({"account": "def-ada_gpu"}, "--account=def-ada_gpu", None),
+        ({"conf": "/etc/slurm/other.conf"}, "--account=def-lab", "/etc/slurm/other.conf"),
+        ({"account": ""}, "", None),
+    ],
+)
+def test_slurm_is_asked_for_what_the_settings_say(
+    account: Account, settings: dict[str, str], word: str, conf: str | None
+) -> None:
+    account.set(slurm=settings)
+    account.put("abc", PAGES)
+    account.call("submit abc tiny-print")
+    [call] = account.slurm_calls("sbatch")
+    assert [said for said in call["arguments"] if said.startswith(("--account", "--gpus"))][-1:] == [word] * bool(word)
+    assert call["environment"].get("SLURM_CONF") == conf
+
+
 def test_a_batch_is_submitted_once_however_often_asked(account: Account) -> None:
     account.put("abc", PAGES)
     assert account.call("submit abc tiny-print").json["new"] is True
