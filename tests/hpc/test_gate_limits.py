@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
+from time import struct_time
 
 import pytest
 
 from tests.hpc.account import ADDRESS, Account, program, stream
+from tests.hpc.inside import GATE, call
 
 PAGE = {"p.png": b"x" * 1000}
 TWO = {"p1.png": b"x" * 600, "p2.png": b"y" * 600}
@@ -99,6 +102,43 @@ def test_all_batches_together_keep_within_theirs(account: Account) -> None:
     account.call("put four", stream(PAGE)).refused(77, "to be dropped first: one")
     account.call("drop one")
     account.put("four", PAGE)
+
+
+class Clock:
+    """In the place of the module `time`."""
+
+    now = 1_800_000_000  # morning of a day in January 2027
+    sleep, strftime = staticmethod(time.sleep), staticmethod(time.strftime)
+
+    def time(self) -> int:
+        return self.now
+
+    def gmtime(self) -> struct_time:
+        return time.gmtime(self.now)
+
+
+def test_a_clock_set_a_day_on_and_back_opens_no_limit_and_makes_no_batch_old(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, day = Clock(), 86400
+    monkeypatch.setattr(GATE, "time", clock)
+    account.set(age_days=1, pages_a_day=2, until="2027-01-17")
+    put = partial(call, account, given=stream(TWO))
+    clock.now += day
+    assert put("put one").json["whole"] and call(account, "submit one tiny-print").json["new"]
+    clock.now -= day
+    assert put("put two").json["whole"] and call(account, "submit two tiny-print").json["new"]
+    assert put("put three").json["whole"]
+    for off in (0, day, 0):
+        clock.now = Clock.now + off
+        call(account, "submit three tiny-print").refused(77, "4 pages today")
+        assert call(account, "status one").json["state"] == "queued"
+    clock.now = Clock.now + day + 1
+    put("put four").refused(77, "to be dropped first: three two")
+    clock.now = Clock.now + 3 * day
+    call(account, "hello").refused(69, "ended with 2027-01-17")
+    clock.now = Clock.now
+    assert call(account, "hello").json["today"]["pages"] == 2 and put("put four").json["whole"]
 
 
 def test_a_day_has_so_many_pages_and_core_hours(account: Account) -> None:
