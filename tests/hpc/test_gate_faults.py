@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
@@ -180,6 +181,27 @@ def test_a_file_system_that_takes_no_more_is_said_and_nothing_half_stays(account
     assert ran.returncode == 73 and b"File too large" in ran.stderr
     assert whole_pages(account, "abc") == {"p1.png": b"one"}
     assert [path.name[65:] for path in (account.batch("abc") / "images").iterdir()] == ["p1.png"]
+
+
+@pytest.mark.parametrize("step", ["write", "fsync"])
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.ENOSPC])
+def test_an_account_s_quota_is_said_and_nothing_half_stays(
+    account: Account, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    """A local file system says it when a page is written; one over the network may say it when it is synced."""
+    call(account, "put abc", b"")
+    plain = getattr(os, step)
+
+    def full(descriptor: int, *content: bytes) -> object:
+        if not content or bytes(content[0]) in PAGES.values():
+            raise OSError(number, os.strerror(number))
+        return plain(descriptor, *content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full)
+        call(account, "put abc", stream(PAGES)).refused(73, os.strerror(number))
+    assert list((account.batch("abc") / "images").iterdir()) == []
+    assert call(account, "put abc", stream(PAGES)).json["whole"]
 
 
 def test_memory_stays_bounded_however_large_the_pages(account: Account) -> None:
