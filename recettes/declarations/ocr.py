@@ -137,7 +137,7 @@ class OcrCluster(Declaration):
     """One account on somebody else's cluster. `name` is the machine in the estate's group `hpc`: its login node, for deploys.
 
     - `home` is the account's home folder; all of ours lies in ~/ocr. Batches lie in `spool` (a folder of the account's own, on
-      the file system for large files), by default ~/ocr/spool.
+      the file system for large files, not below one that a group can write), by default ~/ocr/spool.
     - `robot` is the host that lets the submitter's key in, where that is not the machine itself, and `host_keys` its public host
       keys as `ssh-keyscan` prints them, without the name. None: those by which the estate knows the machine. `robot_port` is
       where it listens.

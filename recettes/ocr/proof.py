@@ -19,7 +19,7 @@ from recettes.shell import quote, words
 
 SUBSYSTEM = "ocr"
 NOTES = "/var/lib/recettes/ocr-proved"
-_NO_LOGIN = 255  # ssh's own: no connection, no login, or a forwarding that was refused
+_SSHS_OWN = 255  # no connection, no login, or something that sshd refused
 # The gate's own: to words that are none of its, and to too many calls a minute. Of a subsystem sshd does not send the sentence.
 _USAGE, _NOT_NOW = 64, 75
 _SECONDS = 60
@@ -41,11 +41,18 @@ TRIES: Mapping[str, tuple[str, str]] = {
     "the subsystem sftp": ("-T -s", "sftp"),
     "scp": ("-T", "scp -f .ssh/authorized_keys"),
     "rsync": ("-T", "rsync --server --sender . ."),
-    "a forwarding to the cluster's inside": ("-T -W 127.0.0.1:22", ""),
+    # What sshd says to this one is no error to ssh.
+    "a forwarding to the cluster's inside": ("-T -o LogLevel=INFO -W 127.0.0.1:22", ""),
     "a forwarding to here": ("-T -R 0:127.0.0.1:22", _HELLO),
     "a terminal": ("-tt", "id"),
 }
-_REFUSED_BY_SSHD = {"a terminal": "PTY allocation request failed"}
+# How sshd refuses what is its own affair. Without these words nothing is proved: an ssh that found nobody ends in the same way.
+_BY_SSHD = {
+    "a terminal": "PTY allocation request failed",
+    "the subsystem sftp": "subsystem request failed",
+    "a forwarding to the cluster's inside": "administratively prohibited",
+    "a forwarding to here": "remote port forwarding failed",
+}
 
 
 @dataclass(frozen=True)
@@ -107,11 +114,11 @@ def note_script(proof: Proof) -> str:
 
 
 def tries_script(proof: Proof) -> str:
-    """Prints `NAME<tab>STATUS<tab>first words of the answer` for each try; to be run as root.
+    """Prints `NAME<tab>STATUS<tab>last words of the answer` for each try; to be run as root.
 
     Where the key is not let in, the one line more is what the cloud says of the machine's address.
     """
-    ssh = ["ssh", "-F", "none", "-4", "-i", names.KEY, "-p", str(proof.cluster.port)]
+    ssh = ["-F", "none", "-4", "-i", names.KEY, "-p", str(proof.cluster.port)]
     for option in (
         "IdentitiesOnly=yes",
         f"UserKnownHostsFile={names.KNOWN_HOSTS}",
@@ -125,18 +132,18 @@ def tries_script(proof: Proof) -> str:
         ssh += ["-o", option]
     target = quote(f"{proof.cluster.user}@{proof.cluster.host}")
     lines = [
-        f"try_it {quote(name)} {options} {target} {quote(command) if command else ''}"
+        f"try_it {quote(name)} {quote(options)} {target} {quote(command) if command else ''}"
         for name, (options, command) in {_HELLO: ("-T", _HELLO), **TRIES}.items()
     ]
     return f"""cd /
 try_it() {{
-  name=$1; shift
+  name=$1 how=$2; shift 2
   code=0
   # A session of its own: without a terminal ssh asks nobody for the second stage's empty answer.
-  said=$(timeout -k 5 {_SECONDS} setsid -w runuser -u {names.ACCOUNT} -- {words(ssh)} "$@" </dev/null 2>&1) || code=$?
-  printf '%s\\t%s\\t%s\\n' "$name" "$code" "$(printf '%s' "$said" | tr '\\t\\r\\n' '   ' | cut -c1-2000)"
+  said=$(timeout -k 5 {_SECONDS} setsid -w runuser -u {names.ACCOUNT} -- ssh $how {words(ssh)} "$@" </dev/null 2>&1) || code=$?
+  printf '%s\\t%s\\t%s\\n' "$name" "$code" "$(printf '%s' "$said" | tr '\\t\\r\\n' '   ' | tail -c 2000)"
   # Who is not let in once is not let in, and a cluster that counts failures shuts out who tries on.
-  if [ "$name $code" = "{_HELLO} {_NO_LOGIN}" ]; then
+  if [ "$name $code" = "{_HELLO} {_SSHS_OWN}" ]; then
     said=$(curl -4 -fs --noproxy '*' -m {_METADATA_SECONDS} {_METADATA} 2>/dev/null | tr -cd '0-9.' | cut -c1-15)
     printf '%s\\t0\\t%s\\n' {quote(_OUTSIDE)} "$said"
     exit 0
@@ -150,7 +157,7 @@ def unproved(lines: Sequence[str], proof: Proof) -> list[str]:
     found = dict(_answer(line) for line in lines if line)
     code, said = found.pop(_HELLO)
     host = proof.cluster.host
-    if code == _NO_LOGIN:
+    if code == _SSHS_OWN:
         return [
             f"{host} does not let the key in: {said.strip()[-200:] or 'no word'}. {proof.hand_in}"
             f"It is let in from {proof.address} only: that has to be the address of this machine as {host} sees it. "
@@ -165,7 +172,7 @@ def unproved(lines: Sequence[str], proof: Proof) -> list[str]:
     if code:
         return [f"{host} lets the key in, but the gate does not answer: {said[:200].strip() or f'status {code}'}"]
     sentences = [
-        f"{host} gives the key {name}, which has to be refused: {said[:100].strip() or f'status {code}'}"
+        f"{host} has to refuse the key {name}, and this came of it: {said[-100:].strip() or f'status {code}'}"
         for name, (code, said) in found.items()
         if not _refused(name, code, said)
     ]
@@ -198,9 +205,13 @@ def _comparison(outside: str, proof: Proof) -> str:
 
 
 def _refused(name: str, code: int, said: str) -> bool:
-    if _MARK in said or "uid=" in said or "SSH-2.0" in said or _REFUSED_BY_SSHD.get(name, "") not in said:
+    if _MARK in said or "uid=" in said or "SSH-2.0" in said:
         return False
-    options, command = TRIES[name]
-    # The gate answers its own word so, too, once a forwarding is had: of that, sshd alone can be the one that refuses.
-    not_now = code == _NOT_NOW and command != _HELLO and ("ocr-gate: " in said or "-s" in options.split())
-    return not_now or code in (_NO_LOGIN, _USAGE)
+    by_sshd = name in _BY_SSHD and _BY_SSHD[name] in said
+    if by_sshd and code == _SSHS_OWN:
+        return True
+    # The gate answers its own word so, too, once a forwarding or a terminal is had.
+    if name.startswith("a forwarding") or (name == "a terminal" and not by_sshd):
+        return False
+    # Of what the gate says to a subsystem, sshd sends the status alone.
+    return code == _USAGE or (code == _NOT_NOW and ("ocr-gate: " in said or name == "the subsystem sftp"))

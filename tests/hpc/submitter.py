@@ -79,15 +79,18 @@ class Submitter:
         path = self.programs / "calls"
         return path.read_text().splitlines() if path.exists() else []
 
-    def ocr(self, *words: str | Path, wrapper: tuple[str, ...] = (), language: str = "en_CA.UTF-8") -> Said:
-        """The program, as somebody types it; killed it has status -9."""
+    def ocr(
+        self, *words: str | Path, wrapper: tuple[str, ...] = (), language: str = "en_CA.UTF-8", terminal: int | None = None
+    ) -> Said:
+        """The program, as somebody types it; killed it has status -9. What it says on a terminal is read there."""
         command = [sys.executable, *(wrapper or ("-IB", str(PROGRAM))), "--settings", self.folder / "ocr.json", *words]
         environment = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}", "LC_ALL": language}
         run = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-        )
-        assert "Traceback" not in run.stderr, run.stderr
-        return Said(run.returncode, run.stdout, run.stderr)
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=terminal or subprocess.PIPE,
+            text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert "Traceback" not in (run.stderr or ""), run.stderr
+        return Said(run.returncode, run.stdout, run.stderr or "")
 
     def drop(self, path: str, content: bytes) -> Path:
         """A file in the queue."""

@@ -45,16 +45,8 @@ def test_an_upload_that_was_cut_off_goes_on_where_it_was(account: Account) -> No
 
 def test_slurm_is_called_with_constant_words_and_nothing_of_the_clients_environment(account: Account) -> None:
     account.put("abc", PAGES)
-    hostile = {
-        b"LD_PRELOAD": b"/tmp/x.so",
-        b"BASH_ENV": b"/tmp/x",
-        b"SBATCH_WRAP": b"id",
-        b"SLURM_CONF": b"/tmp/x",
-        b"PYTHONPATH": b"/tmp",
-        b"IFS": b"x",
-    }
-    environment = {name: value for name, value in hostile.items() if name != b"LD_PRELOAD"}
-    assert account.call("submit abc tiny-print", environment=environment).json["new"]
+    hostile = {b"BASH_ENV": b"/tmp/x", b"SBATCH_WRAP": b"id", b"SLURM_CONF": b"/tmp/x", b"PYTHONPATH": b"/tmp", b"IFS": b"x"}
+    assert account.call("submit abc tiny-print", environment=hostile).json["new"]
     (call,) = account.slurm_calls("sbatch")
     name = account.jobs()[0]["name"]
     assert name.startswith("ocr-abc-1-")
@@ -65,6 +57,26 @@ def test_slurm_is_called_with_constant_words_and_nothing_of_the_clients_environm
     ]  # fmt: skip
     assert set(call["environment"]) == {"PATH", "HOME", "USER", "LOGNAME", "LC_ALL", "SHELL", "TZ"}
     assert call["environment"]["PATH"] == "/usr/bin:/bin"
+
+
+@pytest.mark.parametrize(
+    ("settings", "word", "conf"),
+    [
+        ({"gpus": "h100_1g.10gb:1"}, "--gpus-per-node=h100_1g.10gb:1", None),
+        ({"account": "def-ada_gpu"}, "--account=def-ada_gpu", None),
+        ({"conf": "/etc/slurm/other.conf"}, "--account=def-lab", "/etc/slurm/other.conf"),
+        ({"account": ""}, "", None),
+    ],
+)
+def test_slurm_is_asked_for_what_the_settings_say(
+    account: Account, settings: dict[str, str], word: str, conf: str | None
+) -> None:
+    account.set(slurm=settings)
+    account.put("abc", PAGES)
+    account.call("submit abc tiny-print")
+    [call] = account.slurm_calls("sbatch")
+    assert [said for said in call["arguments"] if said.startswith(("--account", "--gpus"))][-1:] == [word] * bool(word)
+    assert call["environment"].get("SLURM_CONF") == conf
 
 
 def test_a_batch_is_submitted_once_however_often_asked(account: Account) -> None:

@@ -1,8 +1,8 @@
-"""Calls that die at any step, calls at the same time, a quota, stalling clients: nothing lost, doubled or half."""
+"""Calls that die at any step, a quota, stalling clients: nothing lost, doubled or half."""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import random
 import resource
@@ -15,7 +15,7 @@ from functools import partial
 import pytest
 
 from tests.hpc.account import Account, digest, record, records, stream
-from tests.hpc.inside import GATE, call, killed
+from tests.hpc.inside import call, killed
 
 PAGES = {"p1.png": b"one", "p2.jpg": b"two" * 50_000}
 
@@ -133,22 +133,6 @@ def test_a_real_process_killed_at_random_moments_loses_nothing(account: Account)
     assert whole_pages(account, "abc") == pages
 
 
-def test_two_puts_at_once_do_not_mix(account: Account) -> None:
-    first = account.start("put abc")
-    assert first.stdin and first.stdout
-    first.stdin.write(record("p1.png", b"one"))
-    first.stdin.flush()
-    wait(lambda: bool(list(account.spool.glob("batches/abc/images/*.p1.png"))))
-    account.call("put abc", stream({"p1.png": b"other"})).refused(75, "another call holds the batch abc")
-    account.call("submit abc tiny-print").refused(75, "another call holds")
-    account.call("drop abc").refused(75, "another call holds")
-    account.put("abd", PAGES)
-    first.stdin.write(b"end 1\n")
-    first.stdin.close()
-    assert first.wait(20) == 0
-    assert whole_pages(account, "abc") == {"p1.png": b"one"}
-
-
 def test_a_gate_killed_while_sbatch_works_does_not_send_a_second_job(account: Account) -> None:
     account.put("abc", PAGES)
     (account.slurm / "late").touch()
@@ -161,52 +145,6 @@ def test_a_gate_killed_while_sbatch_works_does_not_send_a_second_job(account: Ac
     wait(lambda: account.call("submit abc tiny-print").code == 0)
     again = account.call("submit abc tiny-print").json
     assert (again["new"], again["job"]) == (False, "100") and len(account.jobs()) == 1
-
-
-def test_two_submits_at_once_send_one_job(account: Account) -> None:
-    account.put("abc", PAGES)
-    calls = [account.start("submit abc tiny-print", stdin=subprocess.DEVNULL) for _ in range(5)]
-    codes = sorted(running.wait(30) for running in calls)
-    assert codes[0] == 0 and set(codes) <= {0, 75}
-    assert len(account.jobs()) == 1
-
-
-def test_two_new_batches_at_once_keep_the_limit(account: Account) -> None:
-    account.set(batches=2)
-    calls = [account.start(f"put batch-{number}") for number in range(6)]
-    for running in calls:
-        assert running.stdin
-        running.stdin.write(stream({"p.png": b"x"}))
-        running.stdin.close()
-    assert sorted(running.wait(30) for running in calls) == [0, 0, 77, 77, 77, 77]
-
-
-def test_so_many_calls_at_once_and_no_more(account: Account) -> None:
-    slow = [account.start(f"put batch-{number}") for number in range(GATE.AT_ONCE)]
-    wait(lambda: len(list(account.spool.glob("batches/batch-*/images"))) == len(slow))
-    account.call("hello").refused(75, f"too many calls at once: {GATE.AT_ONCE} are answered")
-    slow[3].kill()
-    slow[3].wait()
-    assert account.call("hello").code == 0
-    for running in slow:
-        running.kill()
-        running.communicate()
-    assert sorted(path.name for path in (account.spool / "turns").iterdir()) == sorted(map(str, range(GATE.AT_ONCE)))
-
-
-def test_a_call_that_died_leaves_its_place_though_its_sbatch_lives_on(account: Account) -> None:
-    account.put("abc", PAGES)
-    (account.slurm / "late").touch()
-    running = account.start("submit abc tiny-print")
-    wait(lambda: bool(account.jobs()))
-    with (account.spool / "turns/0").open() as place:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        running.kill()
-        running.wait()
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    account.call("submit abc tiny-print").refused(75, "another call holds the batch")  # sbatch does live on
-    (account.slurm / "late").unlink()
 
 
 def test_a_client_that_stalls_is_given_up_and_what_arrived_is_kept(account: Account) -> None:
@@ -243,6 +181,27 @@ def test_a_file_system_that_takes_no_more_is_said_and_nothing_half_stays(account
     assert ran.returncode == 73 and b"File too large" in ran.stderr
     assert whole_pages(account, "abc") == {"p1.png": b"one"}
     assert [path.name[65:] for path in (account.batch("abc") / "images").iterdir()] == ["p1.png"]
+
+
+@pytest.mark.parametrize("step", ["write", "fsync"])
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.ENOSPC])
+def test_an_account_s_quota_is_said_and_nothing_half_stays(
+    account: Account, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    """A local file system says it when a page is written; one over the network may say it when it is synced."""
+    call(account, "put abc", b"")
+    plain = getattr(os, step)
+
+    def full(descriptor: int, *content: bytes) -> object:
+        if not content or bytes(content[0]) in PAGES.values():
+            raise OSError(number, os.strerror(number))
+        return plain(descriptor, *content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full)
+        call(account, "put abc", stream(PAGES)).refused(73, os.strerror(number))
+    assert list((account.batch("abc") / "images").iterdir()) == []
+    assert call(account, "put abc", stream(PAGES)).json["whole"]
 
 
 def test_memory_stays_bounded_however_large_the_pages(account: Account) -> None:

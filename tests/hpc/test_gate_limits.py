@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
+from time import struct_time
 
 import pytest
 
-from tests.hpc.account import ADDRESS, Account, stream
+from tests.hpc.account import ADDRESS, Account, program, stream
+from tests.hpc.inside import GATE, call
 
 PAGE = {"p.png": b"x" * 1000}
 TWO = {"p1.png": b"x" * 600, "p2.png": b"y" * 600}
@@ -37,6 +40,29 @@ def test_stop_ends_an_upload_under_way(account: Account) -> None:
     call.stdin.close()
     assert call.wait(20) == 69 and b"stopped" in call.stderr.read()
     assert not (account.batch("abc") / "whole").exists()
+
+
+def test_stop_ends_an_upload_within_a_page_and_a_fetch_within_a_result(account: Account) -> None:
+    account.put("abc", PAGE)
+    account.call("submit abc tiny-print")
+    account.ran("abc", done=list(PAGE))
+    (account.batch("abc") / "results/p.png.alto.xml").write_bytes(b"x" * 10**6)
+    upload, fetch = account.start("put new"), account.start("fetch abc")
+    assert upload.stdin and upload.stderr and fetch.stdout and fetch.stderr
+    upload.stdin.write(stream({"slow.png": b"x" * 100_000})[:1000])
+    upload.stdin.flush()
+    fetch.stdout.read(1000)
+    until = time.monotonic() + 20
+    while not list(account.spool.glob("batches/new/images/.part-slow.png")) and time.monotonic() < until:
+        time.sleep(0.01)
+    (account.folder / "STOP").touch()
+    upload.stdin.write(b"x")
+    upload.stdin.flush()
+    fetch.stdout.read()
+    assert fetch.wait(20) == 69 and b"stopped" in fetch.stderr.read()
+    assert upload.wait(20) == 69 and b"stopped" in upload.stderr.read()
+    assert list((account.batch("new") / "images").iterdir()) == []
+    upload.stdin.close()
 
 
 def test_the_key_ends_with_its_day(account: Account) -> None:
@@ -76,6 +102,43 @@ def test_all_batches_together_keep_within_theirs(account: Account) -> None:
     account.call("put four", stream(PAGE)).refused(77, "to be dropped first: one")
     account.call("drop one")
     account.put("four", PAGE)
+
+
+class Clock:
+    """In the place of the module `time`."""
+
+    now = 1_800_000_000  # morning of a day in January 2027
+    sleep, strftime = staticmethod(time.sleep), staticmethod(time.strftime)
+
+    def time(self) -> int:
+        return self.now
+
+    def gmtime(self) -> struct_time:
+        return time.gmtime(self.now)
+
+
+def test_a_clock_set_a_day_on_and_back_opens_no_limit_and_makes_no_batch_old(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, day = Clock(), 86400
+    monkeypatch.setattr(GATE, "time", clock)
+    account.set(age_days=1, pages_a_day=2, until="2027-01-17")
+    put = partial(call, account, given=stream(TWO))
+    clock.now += day
+    assert put("put one").json["whole"] and call(account, "submit one tiny-print").json["new"]
+    clock.now -= day
+    assert put("put two").json["whole"] and call(account, "submit two tiny-print").json["new"]
+    assert put("put three").json["whole"]
+    for off in (0, day, 0):
+        clock.now = Clock.now + off
+        call(account, "submit three tiny-print").refused(77, "4 pages today")
+        assert call(account, "status one").json["state"] == "queued"
+    clock.now = Clock.now + day + 1
+    put("put four").refused(77, "to be dropped first: three two")
+    clock.now = Clock.now + 3 * day
+    call(account, "hello").refused(69, "ended with 2027-01-17")
+    clock.now = Clock.now
+    assert call(account, "hello").json["today"]["pages"] == 2 and put("put four").json["whole"]
 
 
 def test_a_day_has_so_many_pages_and_core_hours(account: Account) -> None:
@@ -140,11 +203,29 @@ def test_nothing_is_done_when_others_could_change_the_gate(account: Account, pat
     assert not (account.spool / "batches").exists()
 
 
+@pytest.mark.parametrize(("mode", "code"), [(0o755, 0), (0o1777, 0), (0o775, 78), (0o757, 78)])
+def test_a_spool_that_a_colleague_could_exchange_for_another_is_not_used(account: Account, mode: int, code: int) -> None:
+    """The folder of a project, which its members can write, will not do; one like /tmp will."""
+    shared = account.home / "project/scratch"
+    (shared / "ada").mkdir(parents=True, mode=0o700)
+    shared.chmod(mode)
+    account.set(spool=str(shared / "ada"))
+    answer = account.call("hello")
+    assert answer.code == code and (not code or f"{shared} can be changed by others" in answer.words)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
 @pytest.mark.parametrize("path", ["ocr", "ocr/ocr-gate.json", "spool"])
 def test_nothing_is_done_when_a_part_of_the_gate_is_somebody_elses(account: Account, path: str) -> None:
     os.chown(account.home / path, 12345, 12345)
     account.call("hello").refused(78, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
+def test_a_job_works_in_no_folder_that_is_somebody_elses(account: Account) -> None:
+    os.chown(account.spool, 12345, 12345)
+    with pytest.raises(OSError, match="belongs to another account"):
+        program("ocr-pages").open_folder(str(account.spool))
 
 
 def test_settings_that_are_wrong_are_named_and_nothing_is_done(account: Account) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +156,29 @@ def test_a_folder_exchanged_for_a_link_during_uploads_takes_nothing_outside(acco
         racer.join()
     assert codes <= {0, 65, 66, 70, 78}
     assert unharmed(outside)
+
+
+def test_a_result_exchanged_for_another_name_of_a_secret_gives_nothing_away(account: Account, outside: Path) -> None:
+    result, kept, second = account.batch("abc") / "results/p1.png.alto.xml", account.home / "kept", account.home / "second"
+    result.rename(kept)
+    ended = threading.Event()
+
+    def exchange() -> None:
+        while not ended.is_set():
+            os.link(outside / "secret", second)
+            second.rename(result)
+            result.unlink()
+            shutil.copy(kept, result)
+
+    racer, codes = threading.Thread(target=exchange), set[int]()
+    racer.start()
+    deadline = time.monotonic() + 20
+    try:
+        while not {0, 78} <= codes and time.monotonic() < deadline:
+            answer = call(account, "fetch abc")
+            codes.add(answer.code)
+            assert SECRET not in answer.out
+    finally:
+        ended.set()
+        racer.join()
+    assert {0, 78} <= codes <= {0, 70, 78} and unharmed(outside)

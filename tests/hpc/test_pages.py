@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -251,61 +250,6 @@ def test_a_model_that_changed_after_it_was_checked_is_not_loaded(cluster: Cluste
     assert (status["state"], status["why"]) == ("killed", "the model's file is not the one in the settings")
 
 
-@pytest.mark.parametrize("means", ["best", "bwrap", "landlock"])
-def test_contained_kraken_sees_nothing_of_the_account(cluster: Cluster, means: str) -> None:
-    cluster.set(job={"contain": means})
-    key = cluster.home / "id_ed25519"
-    key.write_text("secret")
-    status = cluster.run({"p1.png": png(do=f"peek {cluster.folder}/ocr-gate.json"), "p2.png": png(do=f"peek {key}")})
-    if status["contained"] in ("", "none"):
-        pytest.skip(f"{means} cannot be had on this machine")
-    assert status["state"] == "done"
-    assert all(b"hidden:" in result for result in records(cluster.call("fetch abc").out).values())
-
-
-@pytest.mark.parametrize("means", ["bwrap", "landlock"])
-def test_a_kraken_below_the_gates_folder_can_be_contained_too(cluster: Cluster, means: str) -> None:
-    (cluster.home / "kraken").rename(cluster.folder / "kraken")
-    cluster.set(job={"contain": means, "kraken": str(cluster.folder / "kraken/bin/kraken")})
-    status = cluster.run({"p1.png": png(do=f"peek {cluster.folder}/ocr-gate.json")})
-    if means == "bwrap" and (
-        not shutil.which("bwrap") or subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode
-    ):
-        pytest.skip("there is no bubblewrap that works on this machine")
-    if means == "landlock" and not status["contained"]:
-        pytest.skip("this kernel has no Landlock")
-    assert (status["state"], status["contained"]) == ("done", means)
-    assert b"hidden:" in records(cluster.call("fetch abc").out)["p1.png.alto.xml"]
-
-
-@pytest.mark.parametrize(("left", "kept"), [("", True), ("ocr-gate.json", False)])
-def test_a_containment_is_kept_when_the_gates_folder_is_empty_in_it_and_only_then(tmp_path: Path, left: str, kept: bool) -> None:
-    """As bubblewrap shows a folder below which Kraken lies."""
-    cluster = Cluster(tmp_path)
-    work = JOB.Work(cluster.settings["job"] | {"contain": "best"})
-    try:
-        Path(work.model).write_bytes(b"model")
-        shown = tmp_path / "shown"
-        shown.mkdir()
-        if left:
-            (shown / left).write_text("{}")
-        over = f'mount --bind {shown} {cluster.folder} && exec "$@"'
-        work.ways = lambda: [("bwrap", ["unshare", "--mount", "sh", "-c", over, "sh"], False)]
-        if work.start(work.ways()[0], ["true"]).wait(20):
-            pytest.skip("an other view of a folder needs root and leave to mount")
-        assert bool(work.strictest(str(cluster.folder))) is kept
-    finally:
-        shutil.rmtree(work.path)
-
-
-def test_a_containment_that_was_asked_for_and_cannot_be_had_stops_the_job(cluster: Cluster) -> None:
-    (cluster.home / "apptainer").write_text("#!/bin/sh\nexit 1\n")
-    (cluster.home / "apptainer").chmod(0o755)
-    cluster.set(job={"contain": "apptainer", "apptainer": str(cluster.home / "apptainer"), "image": "/nonexistent.sif"})
-    status = cluster.run({"p1.png": png()})
-    assert (status["state"], status["why"]) == ("killed", "Kraken cannot be contained by apptainer on this node")
-
-
 def test_modules_are_loaded_before_the_job_starts(cluster: Cluster) -> None:
     """`module` is a function of the login shell, made by /etc/profile; here a program of that name stands for it."""
     cluster.set(job={"modules": ["StdEnv/2023", "python/3.11"]})
@@ -323,33 +267,3 @@ def test_modules_are_loaded_before_the_job_starts(cluster: Cluster) -> None:
     subprocess.run(["/bin/sh", *script], env=environment, check=True, capture_output=True)
     assert (cluster.home / "loaded").read_text() == "load StdEnv/2023 python/3.11\n"
     assert cluster.state("abc") == "done"
-
-
-@pytest.mark.parametrize(
-    ("content", "kind", "pixels"),
-    [
-        (png(800, 600), "png", 480_000),
-        (png(10, 10, then=(30_000, 30_000)), "png", 900_000_000),
-        (images.jpeg(800, 600), "jpg", 480_000),
-        (images.jpeg(60_000, 60_000, marker=0xC2), "jpg", 3_600_000_000),
-        (images.tiff(800, 600), "tif", 480_000),
-        (images.tiff(800, 600, order=">"), "tif", 480_000),
-        (images.tiff(800, 600, big=True), "tif", 480_000),
-        (images.tiff(10, 10, second=(20_000, 20_000)), "tif", 400_000_000),
-        (images.jp2(800, 600), "jp2", 480_000),
-        (images.jp2(10, 10, stream=(20_000, 20_000)), "jp2", 400_000_000),
-    ],
-)
-def test_an_images_size_is_read_without_decoding_it(tmp_path: Path, content: bytes, kind: str, pixels: int) -> None:
-    (tmp_path / "page").write_bytes(content)
-    assert JOB.measured(str(tmp_path / "page")) == (kind, pixels)
-
-
-def test_no_header_however_odd_breaks_the_measuring(tmp_path: Path) -> None:
-    whole = [png(), images.jpeg(), images.tiff(), images.tiff(big=True, order=">"), images.jp2()]
-    for content in whole:
-        for end in range(len(content)):
-            for odd in (content[:end], content[:end] + b"\xff" * 20, content[:end] + bytes(20)):
-                (tmp_path / "page").write_bytes(odd)
-                with suppress(JOB.Refused):
-                    assert JOB.measured(str(tmp_path / "page"))[1] > 0

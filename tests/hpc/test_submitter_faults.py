@@ -155,7 +155,8 @@ REFUSALS: tuple[tuple[int, str, str, int, str], ...] = (
     (255, "ada@x: Permission denied (publickey).\n", "", 4, "does not accept our key"),
     (127, "bash: have: command not found\n", "", 4, "Something else than the gate answered"),
     (69, "sh: something else\n", "", 4, "Something else than the gate answered"),
-    (0, "", "Welcome to the cluster\n{}\n", 4, "not what was agreed on"),
+    (0, "", "Welcome to the cluster\n{}\n", 4, "before the gate's answer: Welcome to the cluster"),
+    (0, "", "Welcome to the cluster\n", 4, "not what was agreed on"),
     (0, "", "[" * 100000 + "\n", 4, "not what was agreed on"),
     (0, "", '{"batch": "\x1b[2J", "whole": 1, "pages": [["../../x", -1, 7]]}\n', 4, "not what was agreed on"),
 )

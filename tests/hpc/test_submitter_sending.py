@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import zipfile
 from pathlib import Path
@@ -245,3 +247,12 @@ def test_status_is_asked_no_more_often_than_the_floor(submitter: Submitter, lett
     assert "queued" in submitter.ocr("status", batch).out
     assert "queued" in submitter.ocr("fetch", batch).out
     assert len(submitter.calls) == asked
+
+
+def test_a_bar_is_drawn_where_there_is_a_terminal(submitter: Submitter, letters: Path) -> None:
+    ours, theirs = pty.openpty()
+    assert submitter.ocr("submit", letters, *MODEL, terminal=theirs).status == 0
+    drawn = os.read(ours, 4096).decode()
+    assert re.fullmatch(r"(\r\x1b\[K[a-z]+ \[#*\.*\] [\d./]+( MB)?)+\r\n", drawn) and f"sending [{'#' * 30}]" in drawn, drawn
+    os.close(ours)
+    os.close(theirs)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.hpc.account import program
 from tests.hpc.submitter import ALTO, PROGRAM
 
 GOOD = ALTO.format(page="p1.png", text="")
@@ -48,9 +49,18 @@ def test_the_page_s_own_name_replaces_the_one_it_travelled_under(xml: Any) -> No
         (b"<alto>" * 100, "nested"),
         (b"<alto/>", "name one image"),
         (GOOD.replace("<Layout>", "<Layout><fileName>other</fileName>").encode(), "name one image"),
-        (b"<alto>" + b" " * 50_000_001, "too large"),
     ],
 )
 def test_what_is_no_plain_alto_is_refused(xml: Any, content: bytes, why: str) -> None:
     with pytest.raises(xml.ResultError, match=why):
         xml.with_own_name(content, "alto", "a.png")
+
+
+def test_a_result_of_any_size_that_a_job_makes_is_taken_and_no_larger_one(xml: Any) -> None:
+    job = program("ocr-pages")
+    most = job.MOST_RESULT
+    assert most == xml.MOST_BYTES and xml.with_own_name(GOOD.encode().ljust(most), "alto", OWN)
+    with pytest.raises(xml.ResultError, match="too large"):
+        xml.with_own_name(GOOD.encode().ljust(most + 1), "alto", OWN)
+    with pytest.raises(ValueError, match="too large"):  # once the page's name stands in it
+        job.checked(GOOD.replace("<Layout>", "<Layout><Page/>").encode().ljust(most), "alto", "page-0001.png")

@@ -45,11 +45,29 @@ def test_a_key_that_gets_nothing_but_the_gate_is_proved() -> None:
         ("a forwarding to the cluster's inside", 255, "SSH-2.0-OpenSSH_10.0"),
         ("a forwarding to here", 0, '{"gate": 1}'),
         ("a terminal", 64, "ocr-gate: this is not one of the commands of this key"),
+        ("a forwarding to the cluster's inside", 255, "channel 0: open failed: connect failed: Connection refused"),
     ],
 )
 def test_whatever_else_is_had_is_named(name: str, code: int, said: str) -> None:
     [sentence] = unproved(with_answer(name, code, said), PROOF)
-    assert sentence.startswith(f"robot.test gives the key {name}, which has to be refused")
+    assert sentence.startswith(f"robot.test has to refuse the key {name}, and this came of it: ")
+
+
+def test_a_try_that_did_not_reach_the_cluster_proves_nothing() -> None:
+    gone = "ssh: connect to host robot.test port 22: Connection refused"
+    sentences = unproved([HELLO, *(f"{name}\t255\t{gone}" for name in TRIES)], PROOF)
+    assert len(sentences) == len(TRIES) and all(sentence.endswith(gone) for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("the subsystem sftp", "subsystem request failed on channel 0"),
+        ("a terminal", "PTY allocation request failed on channel 0"),  # a newer ssh goes no further
+    ],
+)
+def test_what_sshd_refuses_before_the_gate_is_called_is_refused(name: str, said: str) -> None:
+    assert unproved(with_answer(name, 255, said), PROOF) == []
 
 
 def test_a_key_that_is_not_let_in_is_told_with_its_address_and_what_to_do() -> None:
@@ -89,7 +107,7 @@ def test_a_try_that_the_gate_puts_off_got_nothing_either() -> None:
     assert unproved(with_answer("a terminal", 75, f"PTY allocation request failed on channel 0 {busy}"), PROOF) == []
     for name, said in (("a shell", "busy"), ("a terminal", busy), ("a forwarding to here", busy)):
         [sentence] = unproved(with_answer(name, 75, said), PROOF)
-        assert f"gives the key {name}, which has to be refused" in sentence
+        assert f"has to refuse the key {name}, and" in sentence
 
 
 def test_another_address_than_declared_is_told() -> None:

@@ -249,12 +249,13 @@ def _text(errors: IO[bytes]) -> str:
 
 def _object(answer: bytes) -> dict[str, Any]:
     """The one JSON object on one line that every answer is."""
+    before, _, last = answer.removesuffix(b"\n").rpartition(b"\n")
     try:
-        said = json.loads(answer) if answer.endswith(b"\n") and answer.count(b"\n") == 1 else None
+        said = json.loads(last) if answer.endswith(b"\n") else None
     except (ValueError, RecursionError):
         said = None
-    if not isinstance(said, dict):
-        raise RefusalError("garbled", answer[:100].decode("ascii", "replace"))
+    if before or not isinstance(said, dict):
+        raise RefusalError("noisy" if isinstance(said, dict) else "garbled", answer[:100].decode("ascii", "replace"))
     return said
 
 

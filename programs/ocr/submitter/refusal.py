@@ -9,7 +9,7 @@ from typing import Literal
 
 Kind = Literal[
     "fault", "stream", "missing", "closed", "gate", "full", "later", "limit", "unsafe",
-    "network", "host", "denied", "stranger", "garbled", "changed", "local",
+    "network", "host", "denied", "stranger", "garbled", "noisy", "changed", "local",
 ]  # fmt: skip
 
 
@@ -40,6 +40,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "denied": Meaning(_HOUR, True, True),
     "stranger": Meaning(_HOUR, True, True),
     "garbled": Meaning(_HOUR, False, True),
+    "noisy": Meaning(_HOUR, True, True),
     "changed": Meaning(0, False, False),
     "local": Meaning(_HOUR, False, True),
 }

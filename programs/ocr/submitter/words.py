@@ -79,6 +79,12 @@ _REFUSALS: dict[Kind, tuple[str, str]] = {
         "The cluster's answer is not what was agreed on, and was not taken: {said}. Tell the administrator.",
         "La réponse de la grappe n'est pas celle convenue et n'a pas été prise : {said}. Avertissez l'administration.",
     ),
+    "noisy": (
+        "Something speaks before the gate's answer: {said}. Nothing was taken. The account's .bashrc on the cluster, or what it reads, "
+        "must print nothing where no terminal is: tell the administrator.",
+        "Quelque chose parle avant la réponse de la porte : {said}. Rien n'a été pris. Le .bashrc du compte sur la grappe, ou ce qu'il lit, "
+        "ne doit rien écrire là où il n'y a pas de terminal : avertissez l'administration.",
+    ),
     "local": (
         "On this machine: {said}. Nothing is lost; it goes on when that is mended.",
         "Sur cette machine : {said}. Rien n'est perdu ; la suite viendra quand ce sera réparé.",

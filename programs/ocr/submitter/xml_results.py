@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from html import escape  # XML's five signs; xml.sax.saxutils brings a web client along, and makes every start longer
 from xml.parsers import expat
 
-MOST_BYTES = 50_000_000  # ALTO with glyphs is about 0.7 MB a page
+MOST_BYTES = 64 << 20  # what ocr-pages makes at the most; ALTO with glyphs is about 0.7 MB a page
 _DEPTH = 64
 _ROOTS = {"alto": "alto", "page": "PcGts"}
 _IMAGE_FILENAME = re.compile(rb"""\simageFilename\s*=\s*("[^"]*"|'[^']*')""")
@@ -19,6 +19,8 @@ class ResultError(ValueError):
 
 def with_own_name(content: bytes, kind: str, own: str) -> bytes:
     """The same ALTO or PAGE, naming `own` as its image. Raises ResultError for anything but a plain document of that kind."""
+    if len(content) > MOST_BYTES:
+        raise ResultError("it is too large")
     span = _name_span(content, kind)
     new = (escape(own) if kind == "alto" else f'"{escape(own)}"').encode()
     changed = content[: span[0]] + new + content[span[1] :]
@@ -75,8 +77,6 @@ def _parse(
     text: Callable[[str], object] | None = None,
 ) -> None:
     """Names are given without their prefixes, places in bytes. Raises ResultError."""
-    if len(content) > MOST_BYTES:
-        raise ResultError("it is too large")
     # Places are counted in bytes, so there is one encoding, whatever the document says of itself.
     parser = expat.ParserCreate("utf-8")
     depth = 0

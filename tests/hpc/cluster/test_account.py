@@ -8,7 +8,7 @@ import pytest
 
 from recettes.containers.cluster.settings import HOME, HOST, USER
 from recettes.ocr.debian import PLATFORMS, PROVIDED, PYTHON
-from recettes.ocr.names import KEY, KEY_SECRET
+from recettes.ocr.names import ACCOUNT, KEY, KEY_SECRET, PROGRAM
 from tests.hpc.account import MODEL
 from tests.hpc.cluster.lab import Cluster, declare
 
@@ -105,6 +105,16 @@ def test_with_a_portal_no_line_of_ours_is_in_authorized_keys_but_in_a_request(ac
     # As long as nobody has handed it in, the submitter's machine says so.
     told = account.lab.apply("ocr")
     assert told.status == 1 and f"as {request} says" in told.output
+
+
+def test_a_bashrc_that_prints_something_is_named(account: Cluster) -> None:
+    """The shell reads it before it starts the gate."""
+    account.as_user(f"sed -i '1i echo Welcome to the cluster' {HOME}/.bashrc")
+    images = account.lab.estate.machine("images")
+    images.run("mkdir -p /srv/ocr/noisy; printf '\\211PNG\\r\\n\\032\\n' >/srv/ocr/noisy/page.png")
+    said = images.run(f"cd /; runuser -u {ACCOUNT} -- {PROGRAM} submit /srv/ocr/noisy --model tiny-print", check=False)
+    images.run("rm -r /srv/ocr/noisy")
+    assert "speaks before the gate's answer: Welcome to the cluster" in said.err and ".bashrc" in said.err, said
 
 
 def test_a_model_that_is_another_file_than_declared_changes_nothing(account: Cluster) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing, suppress
 
+import paramiko
 import pytest
 
 from recettes.containers.cluster.settings import HOME, HOST, ROBOT_PORT, USER
@@ -62,6 +64,19 @@ def run(command: list[str], given: bytes = b"") -> Answer:
 )
 def test_a_command_of_the_thiefs_own_is_refused(cluster: Cluster, words: str) -> None:
     cluster.call(words).refused(64, "this is not one of the commands")
+
+
+def test_a_command_of_a_megabyte_is_refused(cluster: Cluster) -> None:
+    """More than ssh's own words can be: the operating system allows an eighth of it. sshd or the account's shell gives up."""
+    with closing(paramiko.Transport((cluster.machine.address, ROBOT_PORT))) as transport:
+        transport.start_client(timeout=60)
+        transport.auth_publickey(USER, paramiko.Ed25519Key.from_private_key_file(str(cluster.key)))
+        transport.auth_interactive(USER, lambda _title, _words, asked: [""] * len(asked))
+        channel, status = transport.open_session(), -1
+        with suppress(paramiko.SSHException, EOFError, OSError):  # it may hang up while the rest is being sent
+            channel.exec_command(f"touch {TRACE}; " + "x" * 1_000_000)
+            status = channel.recv_exit_status()
+    assert status != 0
 
 
 def test_the_sftp_subsystem_runs_the_gate(cluster: Cluster) -> None:
