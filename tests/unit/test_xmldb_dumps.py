@@ -19,6 +19,8 @@ import pytest
 
 from recettes.declarations.base import DeclarationError
 from recettes.gather import gather
+from recettes.lab import load
+from recettes.roles.dumps import copies_missing
 from recettes.secret_values import Secret
 from recettes.ssh import host_keys
 from recettes.ssh_keys import private_key, public_key
@@ -152,6 +154,7 @@ def has(restore: ModuleType, dump: str) -> None:
 
 
 def unpacked(archive: Path, name: str, place: Path) -> None:
+    rmtree(place, ignore_errors=True)
     place.mkdir()
     for file in ("inf.basex", "tbl.basex", "txt.basex", "atv.basex"):
         (place / file).write_text(archive.read_text())
@@ -196,7 +199,7 @@ def test_what_comes_back_after_a_crash_does_so_too_when_it_is_cut_off_anywhere(
     with pytest.raises(PowerCutError):
         place.do_check(None)
     monkeypatch.setattr(place, step, whole)
-    monkeypatch.setattr(place, "unpack", lambda archive, name, folder: (rmtree(folder, True), unpacked(archive, name, folder)))
+    monkeypatch.setattr(place, "unpack", unpacked)
     place.do_check(None)
     assert (place.DATA / "notes/tbl.basex").read_text() == dump
     assert [one.name for one in place.DATA.iterdir()] == ["notes"]
@@ -249,6 +252,20 @@ def test_copies_go_where_a_flow_leads_or_the_missing_line_is_said(tmp_path: Path
         gather(tmp_path)
     (tmp_path / "lab.py").write_text(LAB.format(flow=FLOW + ",", to="web"))
     assert gather(tmp_path).lab.xmldb.dumps.copy_to == "web"
+
+
+def test_copies_that_go_nowhere_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ESTATES", str(tmp_path)), ("ESTATE", "mylab"), ("GROUP_DATA", str(tmp_path))):
+        monkeypatch.setenv(f"RECETTES_{name}", value)
+    (tmp_path / "mylab").mkdir()
+    (tmp_path / "lab.py").write_text(LAB.format(flow=FLOW + ",", to="web"))
+    alone = '[lab]\naddress = "203.0.113.5"\ngroups = ["web", "xmldb"]\n'
+    for text, said in (
+        (alone, "the dumps of lab are copied nowhere: this estate has no other machine in group web"),
+        (alone + '[web]\naddress = "203.0.113.6"\ngroups = ["web"]\n', None),
+    ):
+        (tmp_path / "mylab" / "machines.toml").write_text(text)
+        assert copies_missing(load(), "lab") == said
 
 
 def test_what_a_task_would_do_is_its_machines_own_word() -> None:
