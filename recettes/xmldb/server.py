@@ -12,12 +12,15 @@ from recettes.xmldb import names
 SUBSYSTEM = "basex"
 # Java's memory, in MB, for the command that changes accounts.
 _MEMORY = 128
+# It lives for a second.
+_BRIEF = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 # BaseX writes the list over the old one, and tells nobody that a full disk has cut it.
 WRITTEN = f"""\
 python3 -I -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' {names.USERS} 2>/dev/null || {{
-    echo "{names.USERS}, the list of BaseX's users, could not be written whole; {names.ROOT} has" \
-        "$(df -h --output=avail {names.ROOT} | tail -n 1 | tr -d ' ') left. Make room there, then run again: that makes it anew." >&2
+    left=$(df -h --output=avail {names.ROOT} | tail -n 1 | tr -d ' ')
+    echo "{names.USERS}, the list of BaseX's users, could not be written whole; {names.ROOT} has $left left." \\
+        "Make room there, then run again: that makes it anew." >&2
     exit 1
 }}"""
 
@@ -44,7 +47,7 @@ def plan_accounts(actual: Accounts) -> list[Change]:
 def accounts_script(password: Secret) -> str:
     """BaseX itself writes them, by a process of its own while the server is down. Only that can read the password's file."""
     java = (
-        f'{names.JAVA} -Xmx{_MEMORY}m -Dorg.basex.path="$folder" -Dorg.basex.dbpath={names.DATA} '
+        f'{names.JAVA} -Xmx{_MEMORY}m {_BRIEF} -Dorg.basex.path="$folder" -Dorg.basex.dbpath={names.DATA} '
         f"-cp '{names.BASEX}/lib/*' org.basex.BaseX \"$folder/set.xq\""
     )
     return f"""\

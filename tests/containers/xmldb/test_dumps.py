@@ -60,7 +60,7 @@ def kept(edition_made: TestLab) -> Iterator[TestLab]:
     as_at_first(edition_made)
     folder = edition_made.estate.folder
     before = {name: (folder / name).read_bytes() for name in ("machines.toml", "known_hosts", "ssh_config")}
-    store = ContainersEstate(folder, ["web", "apps"], groups={"web": ("web", "xmldb")}).make()["apps"]
+    store = ContainersEstate(folder, ["books", "apps"], groups={"books": ("xmldb",)}).make()["apps"]
     try:
         declare(edition_made)
         ran = edition_made.apply("lab")
