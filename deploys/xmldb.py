@@ -14,6 +14,7 @@ from operations.xmldb_server import administrator, server_part
 from operations.xmldb_upgrade import in_force_part, programs_linked, programs_upgraded
 from recettes.roles import blueprints_of, identity_of, secrets_of
 from recettes.roles.contents import xml_sources_of
+from recettes.roles.dumps import copies_missing
 from recettes.xmldb.contents import APPS, PACKAGES, SOURCES, app_releases, package_releases, source_releases
 from recettes.xmldb.databases import databases_of
 from recettes.xmldb.names import ADMIN_SECRET, user_secret
@@ -49,6 +50,8 @@ if "xmldb" in host.groups and first_time("xmldb"):
         releases_part(apps, APPS),
     ])  # fmt: skip
 
+    if remark := copies_missing(lab, host.name):
+        host.log(f"  {remark}")
     sources_found(name="Contents of the databases and applications can be had", problem=sources.problem)
     artifacts_fetched(name="Programs can be had", wanted=unpacked)
     local.include("deploys/base.py")

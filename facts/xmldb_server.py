@@ -6,14 +6,17 @@ from facts.survey import Part
 from recettes.secrets import Secret
 from recettes.shell import quote, words
 from recettes.xmldb import names
-from recettes.xmldb.server import USERS, Accounts
+from recettes.xmldb.server import Accounts
 
 # A user's password is kept as the SHA-256 of salt and password: BaseX's User.java.
 _READ = """
 import hashlib, sys, xml.etree.ElementTree as tree
 path, health = sys.argv[1:]
 password = sys.stdin.read()
-users = {user.get("name"): user for user in tree.parse(path).getroot().findall("user")}
+try:
+    users = {user.get("name"): user for user in tree.parse(path).getroot().findall("user")}
+except tree.ParseError:  # cut by a full disk: BaseX finds no users in it either
+    users = {}
 kept = users["admin"].find("password[@algorithm='salted-sha256']") if "admin" in users else None
 same = kept is not None and hashlib.sha256((kept.findtext("salt") + password).encode()).hexdigest() == kept.findtext("hash")
 print("admin", "same" if same else "differs")
@@ -26,8 +29,8 @@ def server_accounts(password: Secret | None) -> Part[Accounts]:
     known = password.reveal() if password else ""
     script = f"""\
 echo "running $(systemctl is-active {names.UNIT} || :)"
-if [ -e {USERS} ]; then
-    printf %s {quote(known)} | python3 -I -c {quote(_READ)} {words([USERS, names.HEALTH_USER])}
+if [ -e {names.USERS} ]; then
+    printf %s {quote(known)} | python3 -I -c {quote(_READ)} {words([names.USERS, names.HEALTH_USER])}
 fi
 """
     return Part("basex", script, lambda lines: _parse(lines, known=bool(known)))

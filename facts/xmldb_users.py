@@ -8,13 +8,18 @@ from collections.abc import Mapping
 from facts.survey import Part
 from recettes.secrets import Secret
 from recettes.shell import quote
-from recettes.xmldb.users import SUBSYSTEM, USERS, AccountState
+from recettes.xmldb import names
+from recettes.xmldb.users import SUBSYSTEM, AccountState
 
 # A line of JSON a user. A password is kept as the SHA-256 of salt and password: BaseX's User.java.
 _READ = """
 import hashlib, json, sys, xml.etree.ElementTree as tree
 passwords = json.load(sys.stdin)
-for user in tree.parse(sys.argv[1]).getroot().findall("user"):
+try:
+    users = tree.parse(sys.argv[1]).getroot().findall("user")
+except tree.ParseError:  # cut by a full disk: BaseX finds no users in it either
+    users = []
+for user in users:
     kept = user.find("password[@algorithm='salted-sha256']")
     known = passwords.get(user.get("name"))
     same = None not in (kept, known) and (
@@ -28,7 +33,7 @@ for user in tree.parse(sys.argv[1]).getroot().findall("user"):
 def user_states(passwords: Mapping[str, Secret]) -> Part[dict[str, AccountState]]:
     """By name; `passwords` are the wanted ones, as far as there are any yet."""
     known = json.dumps({name: secret.reveal() for name, secret in sorted(passwords.items())})
-    script = f"[ ! -e {USERS} ] || printf %s {quote(known)} | python3 -I -c {quote(_READ)} {USERS}"
+    script = f"[ ! -e {names.USERS} ] || printf %s {quote(known)} | python3 -I -c {quote(_READ)} {names.USERS}"
     return Part(SUBSYSTEM, script, _parse)
 
 

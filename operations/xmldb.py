@@ -14,6 +14,7 @@ from operations.engine import Commands, Script, bring
 from recettes.change import Change
 from recettes.xmldb.databases import ABSENT, Database, DatabaseState, databases_script, plan_databases, remarks
 from recettes.xmldb.names import PROGRAM
+from recettes.xmldb.server import WRITTEN
 from recettes.xmldb.users import AccountState, XmlAccount, plan_users, users_query
 
 States = Mapping[str, DatabaseState]
@@ -56,6 +57,7 @@ def xml_users(wanted: Mapping[str, XmlAccount]) -> Commands:
         if any(one.person and one.password is None for one in wanted.values()):
             return []
         query = users_query(changes, wanted)
-        return [Script(f"{len(changes)} changes of BaseX's users", f"{PROGRAM} query <<'END_OF_QUERY'\n{query}\nEND_OF_QUERY")]
+        script = f"{PROGRAM} query <<'END_OF_QUERY'\n{query}\nEND_OF_QUERY\n{WRITTEN}"
+        return [Script(f"{len(changes)} changes of BaseX's users", script)]
 
     yield from bring(users_part(wanted), lambda actual: plan_users(actual, wanted), apply, unchanged="BaseX's users as wanted")

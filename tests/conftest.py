@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
 # Folders whose tests share machines that take long to make: all of one go to one worker.
-TOGETHER = ("tests/hpc/cluster/",)
+TOGETHER = ("tests/containers/xmldb/", "tests/hpc/cluster/")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -45,6 +45,7 @@ class TestLab:
 
     estate: ContainersEstate
     scratch: Path
+    front: str = "web"
     environment: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     _count: Iterator[int] = field(default_factory=itertools.count)
@@ -55,7 +56,8 @@ class TestLab:
 
     @property
     def web(self) -> Machine:
-        return self.estate.machine("web")
+        """What visitors reach: the web machine, or the one that takes its place."""
+        return self.estate.machine(self.front)
 
     def declare(self, lab: str, **projects: str) -> None:
         """Replace all declarations."""
@@ -117,7 +119,7 @@ def test_lab(
     """A lab on bare machines, removed at the end."""
     with temporary_estate(names, user=user, groups=groups) as estate:
         Vault.disposable(estate.folder)
-        yield TestLab(estate, scratch)
+        yield TestLab(estate, scratch, "web" if "web" in names else names[0])
 
 
 test_lab.__test__ = False  # type: ignore[attr-defined]

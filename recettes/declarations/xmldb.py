@@ -34,6 +34,7 @@ class XmlDatabase(Declaration):
     It is built anew beside the old one when the source or the options change. One that an application or a person may write to
     is made of its source once, and then left to them. With `fulltext` it is indexed for search in `language`; `stemming` finds
     other forms of a word, `diacritics` and `case` tell é from e and E from e. `whitespace` keeps text nodes that are only blanks.
+    `values` are BaseX's indexes of whole values: of text nodes, of attributes, of the words in attributes (class="a b").
     """
 
     name: Name
@@ -44,6 +45,7 @@ class XmlDatabase(Declaration):
     diacritics: bool = False
     case: bool = False
     whitespace: bool = True
+    values: tuple[Literal["text", "attribute", "token"], ...] = ("text", "attribute")
 
 
 class XmlPackage(Declaration):

@@ -20,6 +20,14 @@ def dumps_made(lab: LabView, name: str) -> Blueprint:
     return dumps(lab.wishes.lab.xmldb.dumps, inner=lab.machine(name).inner, keepers=keepers, key=_key(lab))
 
 
+def copies_missing(lab: LabView, name: str) -> str | None:
+    """A sentence where copies are declared and this estate has no other machine for them, as one of a single machine."""
+    to = lab.wishes.lab.xmldb.dumps.copy_to
+    if to is None or any(one.name != name for one in _keepers(lab)):
+        return None
+    return f"the dumps of {name} are copied nowhere: this estate has no other machine in group {to}"
+
+
 def dumps_kept(lab: LabView, name: str) -> Blueprint:
     """For every machine: empty where no copies go."""
     sources = [one.inner for one in lab.estate.of_group("xmldb") if one.name != name]

@@ -39,6 +39,10 @@ _APART = {
 }
 
 
+# Indexes of values: BaseX's option, and what it does where nothing is said. https://docs.basex.org/main/Options#indexing
+_VALUES = {"text": ("TEXTINDEX", True), "attribute": ("ATTRINDEX", True), "token": ("TOKENINDEX", False)}
+
+
 @dataclass(frozen=True)
 class Database:
     """A database of a source's release. `options` are BaseX's own; one that others write is made once and then theirs."""
@@ -108,6 +112,7 @@ def _options(one: XmlDatabase, written: bool) -> dict[str, str]:
         # Without it a change takes the full-text index away, and searches fail until somebody optimises.
         "AUTOOPTIMIZE": written,
     }
+    told |= {option: index in one.values for index, (option, usual) in _VALUES.items() if (index in one.values) != usual}
     if one.fulltext:
         told |= {"STEMMING": one.stemming, "DIACRITICS": one.diacritics, "CASESENS": one.case}
     switches = {name: str(value).lower() for name, value in told.items()}

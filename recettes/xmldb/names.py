@@ -10,6 +10,7 @@ JETTY_ROOT = "/etc/recettes/jetty"
 # The data volume: what is below it outlives programs, applications and machines.
 ROOT = "/srv/basex"
 DATA = f"{ROOT}/data"  # BaseX's databases and users
+USERS = f"{DATA}/users.xml"
 REPO = f"{ROOT}/repo"  # XQuery packages, a link each
 RESTXQ = f"{ROOT}/restxq"  # applications in force, a link each
 APPS = f"{ROOT}/apps"  # their releases

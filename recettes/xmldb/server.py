@@ -9,10 +9,20 @@ from recettes.secrets import Secret
 from recettes.shell import quote
 from recettes.xmldb import names
 
-USERS = f"{names.DATA}/users.xml"
 SUBSYSTEM = "basex"
 # Java's memory, in MB, for the command that changes accounts.
 _MEMORY = 128
+# It lives for a second.
+_BRIEF = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+
+# BaseX writes the list over the old one, and tells nobody that a full disk has cut it.
+WRITTEN = f"""\
+python3 -I -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' {names.USERS} 2>/dev/null || {{
+    left=$(df -h --output=avail {names.ROOT} | tail -n 1 | tr -d ' ')
+    echo "{names.USERS}, the list of BaseX's users, could not be written whole; {names.ROOT} has $left left." \\
+        "Make room there, then run again: that makes it anew." >&2
+    exit 1
+}}"""
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,13 @@ def plan_accounts(actual: Accounts) -> list[Change]:
         [] if actual.health == "none" else [f"{names.HEALTH_USER}, without rights"]
     )
     stops = f"; {names.UNIT} is stopped meanwhile" if actual.running else ""
-    return [Change(SUBSYSTEM, USERS, "set", " and ".join(wrong) + stops)] if wrong else []
+    return [Change(SUBSYSTEM, names.USERS, "set", " and ".join(wrong) + stops)] if wrong else []
 
 
 def accounts_script(password: Secret) -> str:
     """BaseX itself writes them, by a process of its own while the server is down. Only that can read the password's file."""
     java = (
-        f'{names.JAVA} -Xmx{_MEMORY}m -Dorg.basex.path="$folder" -Dorg.basex.dbpath={names.DATA} '
+        f'{names.JAVA} -Xmx{_MEMORY}m {_BRIEF} -Dorg.basex.path="$folder" -Dorg.basex.dbpath={names.DATA} '
         f"-cp '{names.BASEX}/lib/*' org.basex.BaseX \"$folder/set.xq\""
     )
     return f"""\
@@ -63,4 +73,5 @@ if systemctl is-active --quiet {names.UNIT}; then
 fi
 cd "$folder"
 runuser -u {names.USER} -- env -i LANG=C.UTF-8 {java}
+{WRITTEN}
 """

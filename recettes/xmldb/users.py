@@ -11,7 +11,6 @@ from recettes.secrets import Secret
 from recettes.xmldb import names
 
 SUBSYSTEM = "xml-users"
-USERS = f"{names.DATA}/users.xml"
 # Theirs is the server's own step (recettes/xmldb/server.py).
 OTHERS = frozenset({"admin", names.HEALTH_USER})
 # BaseX takes the first pattern that a database's name is like: after the databases named, none.

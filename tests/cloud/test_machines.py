@@ -6,7 +6,6 @@ import base64
 import subprocess
 from pathlib import Path
 
-from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
 
 from recettes.containers.identity import kept_key
@@ -47,9 +46,9 @@ def test_a_server_is_configured_by_cloud_init_and_keeps_its_volumes(running_proj
         )  # fmt: skip
         return cloud.compute.wait_for_server(made, interval=0.2)
 
-    def volume_becomes(status: str, volume: Volume) -> None:
+    def volume_becomes(status: str, volume: str) -> None:
         # Asked anew: the client waits for nothing where what it heard before was that already.
-        cloud.block_storage.wait_for_status(cloud.block_storage.get_volume(volume.id), status=status, interval=0.1)
+        cloud.block_storage.wait_for_status(cloud.block_storage.get_volume(volume), status=status, interval=0.1)
 
     administrator, host = kept_key(tmp_path / "administrator"), kept_key(tmp_path / "ssh_host_ed25519_key")
     private = "\n    ".join(host.private.decode().splitlines())
@@ -73,7 +72,7 @@ def test_a_server_is_configured_by_cloud_init_and_keeps_its_volumes(running_proj
     first = server()
     assert said("cloud-init status --wait | tail -1; hostname; sudo id -u") == "status: done\nweb\n0"
     cloud.compute.create_volume_attachment(first, volume_id=data.id)
-    volume_becomes("in-use", data)
+    volume_becomes("in-use", data.id)
     disk = f"/dev/disk/by-id/virtio-{data.id[:20]}"
     said(
         f"set -e; sudo mkfs.ext4 -q {disk}; sudo mkdir /data; echo '{disk} /data ext4 nofail 0 2' | sudo tee -a /etc/fstab;"
@@ -86,8 +85,8 @@ def test_a_server_is_configured_by_cloud_init_and_keeps_its_volumes(running_proj
 
     cloud.compute.delete_server(first)
     cloud.compute.wait_for_delete(first, interval=0.2)
-    volume_becomes("available", root)
+    volume_becomes("available", root.id)
     second = server()
     cloud.compute.create_volume_attachment(second, volume_id=data.id)
-    volume_becomes("in-use", data)
+    volume_becomes("in-use", data.id)
     assert said("sudo mount /data && cat /data/file") == "kept"

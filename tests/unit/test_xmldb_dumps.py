@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import sys
 import tarfile
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from shutil import rmtree
 from types import ModuleType
+from typing import Any
 
 import paramiko
 import pytest
 
 from recettes.declarations.base import DeclarationError
 from recettes.gather import gather
+from recettes.lab import load
+from recettes.roles.dumps import copies_missing
 from recettes.secret_values import Secret
 from recettes.ssh import host_keys
 from recettes.ssh_keys import private_key, public_key
@@ -124,6 +130,95 @@ def test_files_of_a_damaged_database_that_cannot_be_kept_are_said_and_nothing_is
     assert list((tmp_path / "damaged").iterdir()) == [kept]
 
 
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """xmldb-restore, with all of the machine's folders in `tmp_path`, a damaged database notes and no dump yet."""
+    restore = program("xmldb-restore")
+    for of_program in (restore, sys.modules["xmldb_dump"]):
+        for name in ("DATA", "DUMPS", "DAMAGED", "NOTES"):
+            monkeypatch.setattr(of_program, name, tmp_path / name.lower())
+    for folder in (restore.DATA / "notes", restore.DUMPS):
+        folder.mkdir(parents=True)
+    (restore.DATA / "notes/upd.basex").write_text("torn")
+    return restore
+
+
+def has(restore: ModuleType, dump: str) -> None:
+    """A dump there has the database notes, as the text that is its own name."""
+    (restore.DUMPS / dump).mkdir()
+    one = {"file": "notes.zip", "note": None, "documents": 1, "binaries": 0, "values": 0}
+    (restore.DUMPS / dump / "notes.zip").write_text(dump)
+    files = {"notes.zip": {"sha256": hashlib.sha256(dump.encode()).hexdigest()}}
+    manifest = {"format": 1, "databases": {"notes": one}, "files": files}
+    (restore.DUMPS / dump / "manifest.json").write_text(json.dumps(manifest))
+
+
+def unpacked(archive: Path, name: str, place: Path) -> None:
+    rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for file in ("inf.basex", "tbl.basex", "txt.basex", "atv.basex"):
+        (place / file).write_text(archive.read_text())
+
+
+def test_after_a_crash_the_state_that_was_replaced_or_purged_comes_back_last(
+    place: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer, by_hand, purged, replaced = of(9), of(8, "by-hand"), of(2, "purge-notes"), of(1, "before-restore")
+    for dump in (timer, by_hand, purged, replaced):
+        has(place, dump)
+    (place.DUMPS / of(7)).mkdir()
+    assert place.holders("notes") == [purged, replaced, timer, by_hand]
+    monkeypatch.setattr(place, "unpack", unpacked)
+    place.do_check(None)
+    assert (place.DATA / "notes/tbl.basex").read_text() == by_hand
+    (kept,) = place.DAMAGED.iterdir()
+    assert (kept / "upd.basex").read_text() == "torn"
+    assert [one.name for one in place.DATA.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize("step", ["unpack", "put_back_note", "move"])
+def test_what_comes_back_after_a_crash_does_so_too_when_it_is_cut_off_anywhere(
+    place: ModuleType, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class PowerCutError(BaseException):
+        pass
+
+    dump = of(1)
+    has(place, dump)
+    monkeypatch.setattr(place, "unpack", unpacked)
+    calls, whole = [], getattr(place, step)
+
+    def cut_off(*words: Any) -> Any:
+        calls.append(words)
+        # Of two moves the second.
+        if len(calls) == (2 if step == "move" else 1):
+            raise PowerCutError
+        return whole(*words)
+
+    monkeypatch.setattr(place, step, cut_off)
+    with pytest.raises(PowerCutError):
+        place.do_check(None)
+    monkeypatch.setattr(place, step, whole)
+    monkeypatch.setattr(place, "unpack", unpacked)
+    place.do_check(None)
+    assert (place.DATA / "notes/tbl.basex").read_text() == dump
+    assert [one.name for one in place.DATA.iterdir()] == ["notes"]
+    assert len(list(place.DAMAGED.iterdir())) == 1
+
+
+def test_a_disk_that_is_full_leaves_what_is_damaged_for_the_next_start(
+    place: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise place.DumpError("notes needs 9 MB, and there are 0 MB left")
+
+    has(place, of(1))
+    monkeypatch.setattr(place, "unpack", full)
+    place.do_check(None)
+    assert (place.DATA / "notes/upd.basex").exists()
+    assert "stays so until the next start of the server, which tries again: notes needs 9 MB" in capsys.readouterr().out
+
+
 def test_a_secret_is_one_key_pair_and_another_secret_is_another() -> None:
     first, second = Secret("basex-dumps", "a" * 32), Secret("basex-dumps", "b" * 32)
     assert private_key(first) == private_key(first)
@@ -157,6 +252,20 @@ def test_copies_go_where_a_flow_leads_or_the_missing_line_is_said(tmp_path: Path
         gather(tmp_path)
     (tmp_path / "lab.py").write_text(LAB.format(flow=FLOW + ",", to="web"))
     assert gather(tmp_path).lab.xmldb.dumps.copy_to == "web"
+
+
+def test_copies_that_go_nowhere_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ESTATES", str(tmp_path)), ("ESTATE", "mylab"), ("GROUP_DATA", str(tmp_path))):
+        monkeypatch.setenv(f"RECETTES_{name}", value)
+    (tmp_path / "mylab").mkdir()
+    (tmp_path / "lab.py").write_text(LAB.format(flow=FLOW + ",", to="web"))
+    alone = '[lab]\naddress = "203.0.113.5"\ngroups = ["web", "xmldb"]\n'
+    for text, said in (
+        (alone, "the dumps of lab are copied nowhere: this estate has no other machine in group web"),
+        (alone + '[web]\naddress = "203.0.113.6"\ngroups = ["web"]\n', None),
+    ):
+        (tmp_path / "mylab" / "machines.toml").write_text(text)
+        assert copies_missing(load(), "lab") == said
 
 
 def test_what_a_task_would_do_is_its_machines_own_word() -> None:

@@ -71,19 +71,26 @@ def listed(lab: TestLab) -> str:
     return lab.curl("https://letters.lab.test/", "--max-time", "5", "--fail").stdout
 
 
-def test_every_attack_is_refused_at_once_to_both_users_of_an_application(attacked: TestLab) -> None:
+def test_every_attack_is_refused_at_once_to_both_users_of_an_application_and_others_are_answered(attacked: TestLab) -> None:
     assert ask(attacked, "run", "nothing")[1] == "nothing"
     assert ask(attacked, "run", "granted")[0] == 200
     for what, answer in ONLY_TRANSFORMS.items():
         assert ask(attacked, "run", what)[0] == 500, what
         assert ask(attacked, "render", what)[1] == answer, what
-    got = {(servlet, what): ask(attacked, servlet, what) for servlet in ("run", "render") for what in EVERYBODY}
+
+    def attack() -> dict[tuple[str, str], tuple[int, str, float]]:
+        return {(servlet, what): ask(attacked, servlet, what) for servlet in ("run", "render") for what in EVERYBODY}
+
+    with ThreadPoolExecutor() as pool:
+        attacking = pool.submit(attack)
+        while not attacking.done():
+            assert "</html>" in listed(attacked)
+        got = attacking.result()
     let = {attack: answer for attack, answer in got.items() if answer[0] != 500 or answer[2] > REFUSED_SECONDS}
     assert not let
     assert not any("root:" in body or "hash" in body for _, body, _ in got.values())
     found = attacked.web.run("find /srv/basex/data /srv/basex/repo -name written -o -name '*attacks*' -o -name evil").out
     assert found == ""
-    assert "</html>" in listed(attacked)
 
 
 def test_no_application_runs_as_another_s_user_nor_transforms_where_that_is_not_declared(attacked: TestLab) -> None:
@@ -123,9 +130,9 @@ def test_a_query_that_never_ends_is_ended_and_the_others_answer_meanwhile(attack
 def test_a_query_that_eats_memory_costs_one_restart_and_no_more_memory_than_declared(attacked: TestLab) -> None:
     restarts = int(attacked.web.run("systemctl show -P NRestarts basex").out)
     status, _, _ = ask(attacked, "run", "memory")
-    assert status in (0, 460, 500)
+    assert status == 0
     until(lambda: ask(attacked, "run", "nothing")[1] == "nothing", "the server answers again")
-    assert int(attacked.web.run("systemctl show -P NRestarts basex").out) == restarts + (status == 0)
+    assert int(attacked.web.run("systemctl show -P NRestarts basex").out) == restarts + 1
     limit = int(attacked.web.run("systemctl show -P MemoryMax basex").out)
     assert limit == (256 + 512) << 20
     until(lambda: "</html>" in listed(attacked), "the edition is served")

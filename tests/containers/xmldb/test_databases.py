@@ -66,10 +66,12 @@ def test_one_changed_file_changes_one_database_and_no_visitor_meets_a_gap(desk: 
 
 
 def test_other_options_rebuild_the_database_and_the_plan_says_so(desk: Desk) -> None:
-    desk.database("spare", "whitespace=True", a=tei("x"))
+    indexes = "db:info('spare')//(textindex, attrindex, tokenindex, ftindex)/string()"
+    assert desk.query(indexes).split() == ["true", "true", "false", "false"]
+    desk.database("spare", "whitespace=True, values=('attribute', 'token')", a=tei("x"))
     ran = desk.brings(("databases", "rebuild", "spare"))
     assert "with other options" in ran.output
-    assert desk.query("db:info('spare')//ftindex/string()") == "true"
+    assert desk.query(indexes).split() == ["false", "true", "true", "true"]
 
 
 def test_xml_that_is_no_good_is_refused_with_file_and_line_and_the_old_database_serves_on(desk: Desk) -> None:

@@ -30,6 +30,14 @@ LONG = """
 for $n in 1 to 200 return db:add('notes', <many>{ (1 to 3000) ! <one>{ $n }</one> }</many>, 'n' || $n || '.xml'),
 for $p in db:get('notes')//p return replace value of node $p with 'half'
 """
+# Writes until it is told that it is enough, and notes the number of the last.
+BUSY = """
+n=0
+while [ ! -e /run/enough ]; do
+    n=$((n + 1))
+    echo "db:put('notes', <n/>, 'more-$n.xml')" | /usr/local/lib/recettes/xmldb query && echo $n >/run/written
+done
+"""
 # A package, and what a run leaves of one whose first release does not compile.
 PACKAGES = """
 cd /srv/basex/repo
@@ -52,7 +60,7 @@ def kept(edition_made: TestLab) -> Iterator[TestLab]:
     as_at_first(edition_made)
     folder = edition_made.estate.folder
     before = {name: (folder / name).read_bytes() for name in ("machines.toml", "known_hosts", "ssh_config")}
-    store = ContainersEstate(folder, ["web", "apps"], groups={"web": ("web", "xmldb")}).make()["apps"]
+    store = ContainersEstate(folder, ["books", "apps"], groups={"books": ("xmldb",)}).make()["apps"]
     try:
         declare(edition_made)
         ran = edition_made.apply("lab")
@@ -227,6 +235,31 @@ END
     until(lambda: query(machine, "count(db:list())", check=False) == "2", "the server answers again")
     assert (ran := lab.apply("lab")).status == 0, ran.output
     assert query(machine, DIGESTS) == digests
+
+
+def test_what_is_written_while_a_database_is_restored_is_not_lost(lab: TestLab) -> None:
+    machine = lab.web
+    last = dumped(machine)
+    machine.run(f"""cat >/run/busy <<'END'
+{BUSY}
+END
+    nohup sh /run/busy >/dev/null 2>&1 &
+    until [ -s /run/written ]; do sleep 0.1; done""")
+    refused = machine.run(f"{DUMP} restore notes --from {last}", check=False)
+    machine.run("touch /run/enough")
+    assert refused.code == 1
+    assert "notes was not restored and is as it was: " in refused.err
+    assert "it was written to meanwhile; try again when nobody does" in refused.err
+    count = "count(db:list('notes')[starts-with(., 'more-')])"
+    until(lambda: query(machine, count) == machine.run("cat /run/written").out.strip(), "the last of them is written")
+    assert machine.run(f"{DUMP} restore notes --from {last}").code == 0
+    assert query(machine, count) == "0"
+    # What was restored is what comes back, and not what it took the place of.
+    spoiled = next(dump for dump in reversed(dumps(machine)) if dump.endswith("-before-restore"))
+    assert spoiled > last
+    machine.run("touch /srv/basex/data/notes/upd.basex; systemctl kill --signal KILL basex.service")
+    until(lambda: query(machine, count, check=False) == "0", "the server answers again")
+    assert f"notes: restored from the dump {last}" in machine.run("journalctl --no-pager -o cat -u basex.service").out
 
 
 def test_a_damaged_database_keeps_no_other_from_being_dumped_and_its_last_dump_from_going(lab: TestLab) -> None:

@@ -135,7 +135,7 @@ def test_an_upgrade_that_was_cut_off_is_undone_by_the_next_run(server: Server) -
     planned, run = server.lab.dry("xmldb"), server.lab.apply("xmldb")
     assert run.status == 0, run.output
     assert planned.changes == run.changes
-    assert ("web", "xmldb", "upgrade", "basex.service") in run.changes
+    assert ("books", "xmldb", "upgrade", "basex.service") in run.changes
     assert server.links()[0] == links[0]
     assert server.holds() == before
     assert server.lab.dry("xmldb").changes == []

@@ -110,3 +110,30 @@ def test_a_person_who_is_declared_no_more_cannot_log_in(desk: Desk) -> None:
     assert "database corpus" not in ran.output
     assert desk.ask("/rest", f"-u bo:{known}").endswith("401")
     desk.users["bo"] = bo
+
+
+def test_a_list_of_users_that_a_full_disk_has_cut_is_said_and_made_anew(desk: Desk) -> None:
+    machine = desk.lab.web
+    more = [f"person-{number}" for number in range(20)]
+    with machine.full_disk("/srv/basex/data"):
+        machine.run("systemctl restart basex")
+        desk.users |= {name: f"XmlUser(name={name!r}, reads=('corpus',))" for name in more}
+        full = desk.apply()
+        assert full.status != 0
+        assert "users.xml, the list of BaseX's users, could not be written whole; /srv/basex has" in full.output
+        machine.run("systemctl stop basex")
+    for name in more:
+        del desk.users[name]
+    machine.run("systemctl start basex; truncate -s 900 /srv/basex/data/users.xml")
+    dump = machine.run("/usr/local/lib/recettes/xmldb-dump dump", check=False)
+    assert dump.code == 1
+    assert "no dump was made, and those before stay: the list of users is damaged" in dump.err
+    # Now the server knows nobody, not even its administrator.
+    machine.run("systemctl restart basex")
+    assert desk.ask("/run/desk/desk/count/corpus").split()[-1] != "200"
+    planned, ran = desk.dry(), desk.apply()
+    assert ran.status == 0, ran.output
+    assert [record.change for record in planned.records] == [record.change for record in ran.records]
+    assert rest(desk, "ada", "1") == "1 200"
+    assert desk.ask("/run/desk/desk/count/corpus") == "1 200"
+    assert desk.dry().changes == []
