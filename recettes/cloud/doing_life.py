@@ -152,7 +152,7 @@ def _grow(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 @does("restore", "volume")
 def _from_snapshot(work: Work, step: Step, given: Mapping[str, Any]) -> str:
     mark = step.mark
-    body = {"name": mark.name, "size": given["size"], "description": mark.description, "metadata": mark.metadata,
+    body = {"name": mark.name, "size": given["size"], "description": mark.description, "metadata": given["metadata"],
             "snapshot_id": given["snapshot"]}  # fmt: skip
     made = once(
         lambda: str(work.api.post(VOLUMES, "/volumes", {"volume": body})["volume"]["id"]),

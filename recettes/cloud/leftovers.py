@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from recettes.cloud.actual import Server, Thing, Volume
 from recettes.cloud.draft import Draft
+from recettes.cloud.life.names import becomes
 from recettes.cloud.marks import Mark
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.wanted import WantedCloud
@@ -20,7 +21,7 @@ def plan_leftovers(draft: Draft, wanted: WantedCloud, purge: Collection[str]) ->
     left = {thing.mark: thing for thing in draft.state.marked(draft.estate) if thing.mark and thing.mark not in declared}
     named = _named(draft, purge, left, declared)
     for mark, thing in left.items():
-        if mark in named:
+        if mark in named or becomes(mark) in draft.blocked:  # what is half restored is finished, not purged
             continue
         if _holds_nothing(draft, thing):
             named.append(mark)

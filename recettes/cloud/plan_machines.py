@@ -7,7 +7,7 @@ from recettes.cloud.actual import Flavor, Image, Port, Server, Volume, found
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
 from recettes.cloud.life.names import unfinished
-from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, STOPPED, kept
+from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, RESTORES, STOPPED, kept
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
@@ -22,12 +22,31 @@ def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
     for machine in wanted.machines:
         plan_port(draft, machine)
     for machine in wanted.machines:
+        _block_restores(draft, wanted, machine.name)
+    for machine in wanted.machines:
         _plan_server(draft, wanted, machine)
     for machine in wanted.machines:
         if machine.name in wanted.floating_ips:
             _plan_floating_ip(draft, machine.name)
     for volume in wanted.volumes:
         _plan_volume(draft, volume)
+
+
+def _block_restores(draft: Draft, wanted: WantedCloud, machine: str) -> None:
+    """A restore that was cut off: an empty volume would look like the loss of all, an old one beside a new one is of two moments.
+
+    While the machine still has the old one, nothing was exchanged, and it is as it was.
+    """
+    server = found(draft.state.servers, draft.mark("server", machine))
+    for name in (root_volume(machine), *(one.name for one in wanted.volumes if one.machine == machine)):
+        mark = draft.mark("volume", name)
+        new, old = unfinished(draft.state.volumes, mark), found(draft.state.volumes, mark)
+        if new is None or new.mark is None or (old and server and server.id in old.servers):
+            continue
+        label = new.mark.item.rpartition("-")[2]
+        asked = new.metadata.get(RESTORES, name) if server else machine
+        draft.obstacle(mark, f"{mark} is being restored, and that was cut off: bin/cloud restore {asked} --from {label}")
+        draft.blocked.add(draft.mark("server", machine))
 
 
 def _server(draft: Draft, name: str) -> Server | None:
@@ -71,7 +90,7 @@ def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> No
     except ChoiceError as error:
         draft.refusals.append(f"machine {machine.name}: {error}")
         return
-    if draft.is_blocked(("port", machine.name)):
+    if draft.is_blocked(("port", machine.name), ("server", machine.name)):
         draft.blocked.add(mark)
         return
     port = _port(draft, machine.name)
@@ -97,7 +116,7 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
     volume = root_volume(machine.name)
     if on_volume:
         size = max(machine.root, image.least_disk)
-        if draft.have(draft.state.volumes, "volume", volume) is None and not _being_restored(draft, volume, machine.name):
+        if draft.have(draft.state.volumes, "volume", volume) is None:
             draft.step("create", draft.mark("volume", volume), wanted=f"{size} GB, from {image.name}", size=size, image=image.id)
             draft.needed[quota.VOLUMES] += 1
             draft.needed[quota.VOLUME_SIZE] += size
@@ -202,7 +221,7 @@ def _plan_floating_ip(draft: Draft, machine: str) -> None:
 def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     mark = draft.mark("volume", volume.name)
     actual = draft.have(draft.state.volumes, "volume", volume.name)
-    if mark in draft.blocked or (actual is None and _being_restored(draft, volume.name, volume.name)):
+    if mark in draft.blocked:
         return
     if actual is None:
         draft.step("create", mark, wanted=f"{volume.size} GB", size=volume.size, image="")
@@ -219,16 +238,6 @@ def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     if draft.is_blocked(("server", volume.machine)):
         return
     _plan_attachment(draft, volume, actual)
-
-
-def _being_restored(draft: Draft, volume: str, asked: str) -> bool:
-    """An empty one in its place would look like the loss of all that it holds."""
-    mark = draft.mark("volume", volume)
-    on_its_way = unfinished(draft.state.volumes, mark)
-    if on_its_way and on_its_way.mark:
-        label = on_its_way.mark.item.rpartition("-")[2]
-        draft.obstacle(mark, f"{mark} is being restored, and that was cut off: bin/cloud restore {asked} --from {label}")
-    return on_its_way is not None
 
 
 def _plan_attachment(draft: Draft, volume: CloudVolume, actual: Volume | None) -> None:

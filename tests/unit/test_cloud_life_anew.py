@@ -64,6 +64,36 @@ def test_a_restore_that_was_cut_off_goes_on_and_no_empty_volume_is_made_meanwhil
     ]
 
 
+def test_a_machine_restored_by_half_is_not_made_of_an_old_volume_and_a_new_one() -> None:
+    files = TEXTS.model_copy(update={"machine": "web", "name": "files"})
+    want = wanted(lab(WEB, XMLDB, volumes=(TEXTS, files)))
+    state = taken_of("web-root")
+    (root, texts), (taken,) = state.volumes, state.snapshots
+    old = Volume("f", "", mark("volume", "files"), 100, "in-use", ("vw",))
+    taken = replace(taken, id="s-files", mark=mark("snapshot", f"files-{LABEL}"), volume="f")
+    state = replace(state, volumes=(root, texts, old), snapshots=(*state.snapshots, taken))
+    made = asked(state, "restore", "web", want, now=LATER).steps[0]
+    assert made.key == f"restore volume files-from-{LABEL}"
+    new = Volume("nf", "", made.mark, 100, "available", metadata=made.arguments["metadata"])
+
+    # The system's volume was exchanged, and the other was not.
+    apart = replace(root, status="available", servers=()), texts, replace(old, status="available", servers=()), new
+    half = replace(state, servers=state.servers[1:], ports=(replace(state.ports[0], device=""), state.ports[1]), volumes=apart)
+    plan = plan_cloud(half, want)
+    assert done(plan) == []
+    assert plan.obstacles == (f"volume files is being restored, and that was cut off: bin/cloud restore web --from {LABEL}",)
+    assert "purge" not in " ".join(plan.notes)
+    assert in_order(asked(half, "restore", "web", want, now=LATER))[-2:] == ["create server web", "attach volume files"]
+
+    # Where the machine is there still, all of it was asked for, too.
+    there = replace(half, servers=state.servers, ports=state.ports)
+    assert plan_cloud(with_server(there, "web", status="SHUTOFF"), want).obstacles == plan.obstacles
+    # Nothing was exchanged yet: it is as it was, and the new volume is one too many.
+    begun = plan_cloud(with_server(replace(state, volumes=(root, texts, old, new)), "web", status="SHUTOFF"), want)
+    assert (done(begun), begun.obstacles) == (["start server web"], ())
+    assert f"bin/cloud purge volume:files-from-{LABEL}" in begun.notes[0]
+
+
 def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_its_volumes() -> None:
     plan = asked(taken_of("web-root"), "restore", "web", now=LATER)
     assert in_order(plan) == [
