@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from recettes.cloud import quota
-from recettes.cloud.actual import Allowance, SecurityGroup, Volume
+from recettes.cloud.actual import Allowance, CloudState, Image, SecurityGroup, Volume
 from recettes.cloud.plan import plan_cloud
 from recettes.declarations.cloud import Needs
 from tests.unit.test_cloud_life import LABEL, LATER, asked, in_order, labelled, taken_of, with_server
@@ -107,6 +107,38 @@ def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_it
     created = plan.steps[-1].arguments
     assert (created["volume"], created["port"], plan.ids["port/web"]) == ("@volume/web-root", "@port/web", "pw")
     assert plan.ids["server/web"] == "vw"
+
+
+def with_its_disk(state: CloudState) -> CloudState:
+    """The system of xmldb, which lies on its flavour's disk, was taken at the same moment."""
+    image = Image("im", "", "", snapshot=True, mark=mark("image", f"xmldb-{LABEL}"))
+    return replace(state, images=(*state.images, image))
+
+
+def test_a_system_on_its_own_disk_is_restored_while_the_machine_has_no_volume() -> None:
+    plan = asked(with_its_disk(taken_of("texts")), "restore", "xmldb", now=LATER)
+    assert in_order(plan) == [
+        f"restore volume texts-from-{LABEL}",
+        "stop server xmldb",
+        "detach volume texts",
+        "rebuild server xmldb",
+        f"rename volume texts to texts-until-{LATER}",
+        f"rename volume texts-from-{LABEL} to texts",
+        "attach volume texts",
+        "start server xmldb",
+    ]
+    (rebuilt,) = (step for step in plan.steps if step.action == "rebuild")
+    assert "detach volume texts" in rebuilt.needs
+    assert all("rebuild server xmldb" in step.needs for step in plan.steps if step.action == "rename")
+    alone = with_its_disk(replace(taken_of(), volumes=converged().volumes[:1]))
+    assert done(asked(alone, "restore", "xmldb", now=LATER)) == ["rebuild server xmldb"]
+    gone = replace(alone, servers=alone.servers[:1])
+    assert "machine xmldb is not there" in asked(gone, "restore", "xmldb", now=LATER).refusals[0]
+
+
+def test_where_one_volume_is_asked_for_the_system_stays_as_it_is() -> None:
+    plan = asked(with_its_disk(taken_of("texts")), "restore", "texts", now=LATER)
+    assert "rebuild server xmldb" not in done(plan)
 
 
 def test_the_system_of_a_volume_is_not_restored_where_the_new_server_would_not_use_it() -> None:

@@ -99,21 +99,23 @@ class _Exchange:
             )
             return
         made = [self._made(item, snapshot) for item, snapshot in snapshots.items()]
-        disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.machine, self.label)))
         if root in snapshots:
             gone = self._server_gone(*made)
             self._renewed({item: self._exchanged(item, *made, *gone) for item in snapshots})
             return
-        if disk is not None:
-            made.append(self._from_image(disk.id, f"as of {self.label}", *made))
-        if not snapshots:
-            return
-        old = {item: one for item in snapshots if (one := found(draft.state.volumes, draft.mark("volume", item)))}
         if self.server is None:
             draft.refusals.append(f"machine {self.machine} is not there: a run of deploys/cloud.py makes it first")
             return
+        # Of one volume that is asked for, the machine's system is no part.
+        disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.asked, self.label)))
+        if disk is not None and not snapshots:
+            self._from_image(disk.id, f"as of {self.label}")
+            return
+        old = {item: one for item in snapshots if (one := found(draft.state.volumes, draft.mark("volume", item)))}
         draft.ids |= {f"volume/{item}": volume.id for item, volume in old.items()}
         free = apart(draft, self.server, old, *made)
+        if disk is not None:  # stopped and without its volumes: the old system is never started on data newer than it
+            free = (*free, self._from_image(disk.id, f"as of {self.label}", *made, *free))
         exchanged = [self._exchanged(item, *made, *free) for item in snapshots]
         together(draft, self.server, snapshots, *exchanged)
 
