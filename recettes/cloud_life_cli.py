@@ -30,6 +30,8 @@ _HOST = "@local"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,60}")
 # Longer than a clock is set back by, shorter than anybody notices.
 _LOOK_AGAIN = 15.0
+# Closing what is over is tried for six hours, every minute.
+_TRIES, _TRY_AGAIN = 360, 60.0
 
 
 def add(commands: Any) -> None:
@@ -188,7 +190,12 @@ def _close(asked: argparse.Namespace) -> int:
     # By the clock on the wall: a computer that sleeps does it when it wakes.
     while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
         time.sleep(min(left + 1, _LOOK_AGAIN))
-    return _carried_out(Asked("close-ssh", ""), dry=asked.dry, asks=False)
+    for _ in range(_TRIES):
+        # Nobody reads what goes wrong, and the door would stay open: the network may be away, or another run at work.
+        if _carried_out(Asked("close-ssh", ""), dry=asked.dry, asks=False) == DONE:
+            return DONE
+        time.sleep(_TRY_AGAIN)
+    return FAILED
 
 
 def _console(asked: argparse.Namespace) -> int:
