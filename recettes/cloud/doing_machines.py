@@ -183,7 +183,8 @@ def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any]) -> None:
             if error.status == 404:
                 return True
             raise
-        if str(found["status"]).startswith("error_"):
+        # A server in ERROR stays so while it goes; a task says that it does.
+        if str(found["status"]).startswith("error_") or (found["status"] == "ERROR" and not found.get("OS-EXT-STS:task_state")):
             raise CloudError(f"{step.mark} could not be deleted: it went to state {found['status']}")
         return None
 
