@@ -17,8 +17,9 @@ from recettes.cloud.actual import CloudState
 from recettes.cloud.client import told
 from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked
-from recettes.cloud.life.snapshots import part_of, taken
+from recettes.cloud.life.snapshots import part_of, renamed, taken
 from recettes.cloud.present import present_cloud
+from recettes.cloud.wanted import wanted_cloud
 from recettes.declarations.cloud import CloudEstate
 from recettes.estate import EstateError
 from recettes.lab import load, present_estate
@@ -205,8 +206,8 @@ def _console(asked: argparse.Namespace) -> int:
 
 
 def _snapshots(asked: argparse.Namespace) -> int:
-    estate = _estate().name
-    found = taken(present_cloud(), estate)
+    lab, estate = load(ROOT, machines=False), _estate()
+    found = taken(renamed(present_cloud(), wanted_cloud(lab.wishes.lab, estate, lab.now)), estate.name)
     for one in found:
         kind = "system on its own disk" if one.image else f"{one.size} GB"
         part = part_of(one, found)

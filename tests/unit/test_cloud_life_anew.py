@@ -246,3 +246,25 @@ def test_no_server_goes_that_could_not_be_made_again_with_all_that_it_has() -> N
     plan = asked(state, "rebuild", "web", want, now=LATER)
     assert "volume files is in state error_extending" in plan.refusals[0]
     assert plan.steps == ()
+
+
+def test_what_was_taken_before_a_rename_is_a_snapshot_of_what_it_is_called_now() -> None:
+    server = XMLDB.model_copy(update={"name": "texts-server", "formerly": "xmldb"})
+    volume = TEXTS.model_copy(update={"machine": "texts-server", "name": "corpus", "formerly": "texts"})
+    want = wanted(lab(WEB, server, volumes=(volume,)))
+    before = with_its_disk(taken_of("texts"))
+    web, xmldb = before.servers
+    assert "there is no snapshot" in asked(before, "restore", "corpus", want, now=LATER).refusals[0]  # it is texts still
+    root, texts = before.volumes
+    state = replace(
+        before,
+        servers=(web, replace(xmldb, mark=mark("server", "texts-server"))),
+        volumes=(root, replace(texts, mark=mark("volume", "corpus"))),
+    )
+    restored = asked(state, "restore", "texts-server", want, now=LATER)
+    assert in_order(restored)[0] == f"restore volume corpus-from-{LABEL}"
+    assert restored.steps[0].arguments["snapshot"] == "s-texts"
+    assert "rebuild server texts-server" in done(restored)
+    dropped = asked(state, "drop-snapshot", "texts-server", want, label=LABEL)
+    assert sorted(in_order(dropped)) == [f"delete image texts-server-{LABEL}", f"delete snapshot corpus-{LABEL}"]
+    assert dropped.ids[f"snapshot/corpus-{LABEL}"] == "s-texts"
