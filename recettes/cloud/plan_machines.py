@@ -75,8 +75,8 @@ def plan_port(draft: Draft, machine: CloudMachine) -> None:
     if actual is None:
         needs += [draft.making("network", PRIVATE), draft.making("subnet", PRIVATE)]
         network = reference("network", PRIVATE)
-        draft.step("create", mark, *needs, wanted=f"security groups {', '.join(names)}", network=network, groups=groups)
-        draft.needed[quota.PORTS] += 1
+        shown = f"security groups {', '.join(names)}"
+        draft.step("create", mark, *needs, wanted=shown, takes={quota.PORTS: 1}, network=network, groups=groups)
     elif not actual.guarded or actual.groups != {draft.ids.get(f"group/{name}") for name in names}:
         shown = f"security groups {', '.join(names)}" + ("" if actual.guarded else ", which hold again")
         draft.step("change", mark, *needs, wanted=shown, groups=groups, guard=not actual.guarded)
@@ -118,9 +118,8 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
     if on_volume:
         size = max(machine.root, image.least_disk)
         if draft.have(draft.state.volumes, "volume", volume) is None:
-            draft.step("create", draft.mark("volume", volume), wanted=f"{size} GB, from {image.name}", size=size, image=image.id)
-            draft.needed[quota.VOLUMES] += 1
-            draft.needed[quota.VOLUME_SIZE] += size
+            takes, shown = {quota.VOLUMES: 1, quota.VOLUME_SIZE: size}, f"{size} GB, from {image.name}"
+            draft.step("create", draft.mark("volume", volume), wanted=shown, takes=takes, size=size, image=image.id)
         if draft.is_blocked(("volume", volume)):
             draft.blocked.add(mark)
             return
@@ -135,12 +134,9 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
         image="" if on_volume else image.id,
         volume=reference("volume", volume) if on_volume else "",
         port=reference("port", machine.name),
+        takes={} if failed else {quota.SERVERS: 1, quota.VCPUS: flavor.vcpus, quota.MEMORY: flavor.memory},
         metadata={**mark.metadata, GROUPS: ",".join(machine.groups), HOST_KEY: host_key_name(machine.name)},
     )
-    if failed is None:
-        draft.needed[quota.SERVERS] += 1
-        draft.needed[quota.VCPUS] += flavor.vcpus
-        draft.needed[quota.MEMORY] += flavor.memory
 
 
 def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Server) -> None:
@@ -212,10 +208,9 @@ def _plan_floating_ip(draft: Draft, machine: str) -> None:
         draft.ids[f"floating-ip/{machine}"] = given.id
         draft.step("adopt", mark, wanted=given.address)
         return
-    draft.step(
-        "create", mark, *needs, wanted=f"for {machine}", network=reference("network", "external"), port=reference("port", machine)
-    )
-    draft.needed[quota.FLOATING_IPS] += 1
+    network, port_id = reference("network", "external"), reference("port", machine)
+    takes = {quota.FLOATING_IPS: 1}
+    draft.step("create", mark, *needs, wanted=f"for {machine}", takes=takes, network=network, port=port_id)
     draft.notes.append(f"{machine} gets a new address: bin/cloud dns says which DNS records to set")
 
 
@@ -225,9 +220,8 @@ def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     if mark in draft.blocked:
         return
     if actual is None:
-        draft.step("create", mark, wanted=f"{volume.size} GB", size=volume.size, image="")
-        draft.needed[quota.VOLUMES] += 1
-        draft.needed[quota.VOLUME_SIZE] += volume.size
+        takes = {quota.VOLUMES: 1, quota.VOLUME_SIZE: volume.size}
+        draft.step("create", mark, wanted=f"{volume.size} GB", takes=takes, size=volume.size, image="")
     elif actual.status.startswith("error"):
         draft.obstacle(
             mark, f"volume {volume.name} is in state {actual.status}. It was not touched: the cloud's people can mend it"

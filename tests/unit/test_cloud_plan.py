@@ -150,6 +150,17 @@ def test_an_edited_flow_is_one_rule_that_goes_and_one_that_comes() -> None:
     ]
 
 
+def test_a_rule_that_goes_makes_room_for_the_one_that_comes() -> None:
+    edited = wanted(lab(flows=(SITES, Flow(source="web", to="xmldb", port=8985, why="moved"))))
+    full = replace(converged(), quota={quota.RULES: Allowance(20, 20)})
+    plan = plan_cloud(full, edited)
+    assert plan.refusals == ()
+    close, opening = plan.steps
+    assert close.key in opening.needs
+    more = wanted(lab(flows=(SITES, EDITIONS, Flow(source="web", to="xmldb", port=8985, why="also"))))
+    assert plan_cloud(full, more).refusals == ("needs 1 security group rules, 0 left of 20",)
+
+
 def damaged(state: CloudState, **changes: object) -> list[str]:
     return done(plan_cloud(replace(state, **changes), WANTED))  # type: ignore[arg-type]
 
@@ -246,6 +257,19 @@ def test_a_taken_name_stops_what_needs_it_and_nothing_else() -> None:
     assert "openstack volume set --property recettes-estate=production --property recettes-item=texts x" in plan.obstacles[0]
     assert "create server xmldb" in done(plan)
     assert not [key for key in done(plan) if "texts" in key]
+
+
+def test_a_taken_name_is_told_and_takes_nothing_of_the_quota() -> None:
+    stranger = Network("x", "production-private", None)
+    full = {quota.NETWORKS: Allowance(1, 1), quota.PORTS: Allowance(0, 0), quota.SERVERS: Allowance(0, 0)}
+    plan = plan_cloud(replace(BARE, networks=(*BARE.networks, stranger), quota=full), WANTED)
+    assert plan.refusals == ()
+    assert "network production-private: there is one of this name that the estate did not make" in plan.obstacles[0]
+    assert "create volume texts" in done(plan)
+    small = {**full, quota.VOLUMES: Allowance(0, 0)}
+    refused = plan_cloud(replace(BARE, networks=(*BARE.networks, stranger), quota=small), WANTED)
+    assert (refused.refusals, refused.steps) == (("needs 1 volumes, 0 left of 0",), ())
+    assert refused.obstacles == plan.obstacles
 
 
 def test_what_is_not_declared_any_more_stays_until_it_is_named() -> None:
