@@ -21,7 +21,7 @@ _UNDER_WAY = ("BUILD", "REBUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATIN
 
 def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
     for machine in wanted.machines:
-        plan_port(draft, machine)
+        plan_port(draft, machine.name, machine.groups)
     for machine in wanted.machines:
         _block_restores(draft, wanted, machine.name)
     for machine in wanted.machines:
@@ -60,26 +60,26 @@ def _port(draft: Draft, name: str) -> Port | None:
     return next((port for port in draft.state.ports if port.id == id_), None)
 
 
-def plan_port(draft: Draft, machine: CloudMachine) -> None:
+def plan_port(draft: Draft, machine: str, groups: tuple[str, ...]) -> None:
     """A port of our own: it has the address and the security groups, whatever becomes of the server."""
-    mark = draft.mark("port", machine.name)
-    actual = draft.have(draft.state.ports, "port", machine.name)
-    server = next((one for one in draft.state.servers if one.mark == draft.mark("server", machine.name)), None)
+    mark = draft.mark("port", machine)
+    actual = draft.have(draft.state.ports, "port", machine)
+    server = found(draft.state.servers, draft.mark("server", machine))
     quarantined = server is not None and QUARANTINED in kept(server.metadata)
-    names = (QUARANTINE,) if quarantined else machine.groups
+    names = (QUARANTINE,) if quarantined else groups
     if draft.is_blocked(("network", PRIVATE), ("subnet", PRIVATE), *(("group", name) for name in names)):
         draft.blocked.add(mark)
         return
-    groups = [reference("group", name) for name in names]
+    wanted = [reference("group", name) for name in names]
     needs = [draft.making("group", name) for name in names]
     if actual is None:
         needs += [draft.making("network", PRIVATE), draft.making("subnet", PRIVATE)]
         network = reference("network", PRIVATE)
         shown = f"security groups {', '.join(names)}"
-        draft.step("create", mark, *needs, wanted=shown, takes={quota.PORTS: 1}, network=network, groups=groups)
+        draft.step("create", mark, *needs, wanted=shown, takes={quota.PORTS: 1}, network=network, groups=wanted)
     elif not actual.guarded or actual.groups != {draft.ids.get(f"group/{name}") for name in names}:
         shown = f"security groups {', '.join(names)}" + ("" if actual.guarded else ", which hold again")
-        draft.step("change", mark, *needs, wanted=shown, groups=groups, guard=not actual.guarded)
+        draft.step("change", mark, *needs, wanted=shown, groups=wanted, guard=not actual.guarded)
 
 
 def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -192,6 +193,15 @@ def test_a_machine_is_shut_off_whatever_else_is_wrong() -> None:
     plan = asked(nothing_fits, "quarantine", "web")
     assert not plan.refusals
     assert "change port web" in in_order(plan)
+
+
+def test_a_machine_that_is_not_declared_any_more_is_shut_off_like_any_other() -> None:
+    less = wanted(lab(WEB, XMLDB.model_copy(update={"until": date(2026, 5, 3)}), volumes=()))
+    plan = asked(converged(), "quarantine", "xmldb", less)
+    assert plan.refusals == ()
+    assert in_order(plan) == in_order(asked(converged(), "quarantine", "xmldb"))
+    shut = labelled(converged(), "xmldb", "quarantined")
+    assert "what to open again is not known" in asked(shut, "quarantine", "xmldb", less, end="1").refusals[0]
 
 
 def with_window(note: str) -> CloudState:
