@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from recettes.cloud.actual import Server, Thing, Volume
+from recettes.cloud.actual import Server, Thing, Volume, found
 from recettes.cloud.draft import Draft
 from recettes.cloud.life.names import becomes
 from recettes.cloud.marks import Mark
+from recettes.cloud.plan_machines import AWAKE
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
@@ -61,13 +62,21 @@ def deletions(draft: Draft, marks: Collection[Mark]) -> None:
 
 def _declared(draft: Draft, wanted: WantedCloud) -> set[Mark]:
     pairs = [("server", one.name) for one in wanted.machines] + [("port", one.name) for one in wanted.machines]
-    pairs += [("volume", root_volume(one.name)) for one in wanted.machines]
+    pairs += [("volume", root_volume(one.name)) for one in wanted.machines if not _has_another_disk(draft, one.name)]
     pairs += [("volume", one.name) for one in (*wanted.volumes, *wanted.idle_volumes)]
     pairs += [("floating-ip", name) for name in wanted.floating_ips]
     pairs += [("group", name) for name in (*wanted.rules, QUARANTINE)]
     if wanted.network is None:
         pairs += [(kind, PRIVATE) for kind in ("network", "subnet", "router")]
     return {draft.mark(*pair) for pair in pairs}
+
+
+def _has_another_disk(draft: Draft, machine: str) -> bool:
+    """Whether its system lies on its flavour's own disk now: then a volume for it is one of before."""
+    server = found(draft.state.servers, draft.mark("server", machine))
+    root = found(draft.state.volumes, draft.mark("volume", root_volume(machine)))
+    runs = server is not None and server.status in ("ACTIVE", *AWAKE)
+    return runs and root is not None and not root.servers
 
 
 def _named(draft: Draft, purge: Collection[str], left: Mapping[Mark, Thing], declared: set[Mark]) -> list[Mark]:

@@ -258,3 +258,11 @@ def test_a_snapshot_is_deleted_by_machine_and_label() -> None:
     ]
     assert f"delete image xmldb-{LABEL}" in in_order(plan_cloud(state, WANTED, [EVERYTHING]))
     assert "there is no snapshot" in asked(state, "drop-snapshot", "apps", label=LABEL).refusals[0]
+
+
+def test_a_disk_that_is_uploaded_still_is_a_snapshot_that_can_go_and_not_yet_one_to_restore_from() -> None:
+    image = Image("im", "", "", snapshot=True, mark=Mark("production", "image", f"xmldb-{LABEL}"), status="saving")
+    state = replace(converged(), images=(*converged().images, image))
+    assert asked(state, "restore", "xmldb", now=LATER).refusals == (f"snapshot {LABEL}: xmldb is saving",)
+    assert f"delete image xmldb-{LABEL}" in done(plan_cloud(state, WANTED, [EVERYTHING]))
+    assert done(asked(state, "drop-snapshot", "xmldb", label=LABEL)) == [f"delete image xmldb-{LABEL}"]

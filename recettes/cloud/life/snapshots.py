@@ -41,7 +41,8 @@ def taken(state: CloudState, estate: str) -> list[Taken]:
             found.append(Taken(*parts, snapshot.size, snapshot.status, together=snapshot.together))
     for image in state.images:
         if image.mark and image.mark.estate == estate and (parts := names.of_snapshot(image.mark.item)):
-            found.append(Taken(*parts, image.least_disk, "available", image=True, together=image.together))
+            status = "available" if image.status == "active" else image.status
+            found.append(Taken(*parts, image.least_disk, status, image=True, together=image.together))
     return sorted(found, key=lambda one: (one.label, one.item))
 
 
