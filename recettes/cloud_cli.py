@@ -19,7 +19,7 @@ from recettes.cloud.client import told
 from recettes.cloud.comparing import beside, described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.marks import STOPPED, kept
-from recettes.cloud.plan import EVERYTHING
+from recettes.cloud.plan import EVERYTHING, everything
 from recettes.cloud.present import present_cloud
 from recettes.declarations.base import DeclarationError
 from recettes.declarations.cloud import CloudEstate
@@ -105,11 +105,11 @@ def teardown(asked: argparse.Namespace) -> int:
     if production and asked.yes:
         print(f"{estate.name} is not torn down by --yes: its name has to be typed. Nothing was deleted.", file=sys.stderr)
         return FAILED
-    return _deleted([EVERYTHING], estate.name, yes=asked.yes, typed_always=production)
+    return _deleted([everything(estate.name)], estate.name, yes=asked.yes, typed_always=production)
 
 
 def purge(asked: argparse.Namespace) -> int:
-    if wrong := [word for word in asked.words if ":" not in word]:
+    if wrong := [word for word in asked.words if ":" not in word or word.startswith(f"{EVERYTHING}:")]:
         print(f"{wrong[0]} is no KIND:NAME such as volume:old. Nothing was deleted.", file=sys.stderr)
         return FAILED
     return _deleted(asked.words, " ".join(asked.words), yes=asked.yes)

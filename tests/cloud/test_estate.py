@@ -149,7 +149,7 @@ def test_production_is_not_torn_down_unless_its_name_is_typed(lab: CloudLab) -> 
 
 def test_at_the_end_nothing_is_left(lab: CloudLab) -> None:
     lab.declare()
-    run = lab.apply("--data", "cloud_purge=everything")
+    run = lab.apply("--data", "cloud_purge=everything:production")
     assert run.status == 0, run.output
     there = listed(lab.project)
     assert there == {kind: ["default"] if kind == "groups" else [] for kind in there}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from recettes.cloud.actual import CloudState, Volume
 from recettes.cloud.applying import moved
 from recettes.cloud.draft import CloudPlan
-from recettes.cloud.plan import EVERYTHING, plan_cloud
+from recettes.cloud.plan import everything, plan_cloud
 from recettes.declarations.cloud import Needs
 from tests.unit.test_cloud_life import LABEL, LATER, asked, taken_of, with_server
 from tests.unit.test_cloud_plan import BARE, WANTED, WEB, XMLDB, converged, lab, mark, wanted
@@ -21,7 +21,7 @@ def other(state: CloudState, plan: CloudPlan) -> list[str]:
 def test_what_is_as_it_was_planned_for_is_done() -> None:
     for state, plan in (
         (BARE, plan_cloud(BARE, WANTED)),
-        (converged(), plan_cloud(converged(), WANTED, [EVERYTHING])),
+        (converged(), plan_cloud(converged(), WANTED, [everything("production")])),
         (taken_of("texts"), asked(taken_of("texts"), "restore", "texts", now=LATER)),
         (taken_of("web-root"), asked(taken_of("web-root"), "restore", "web", now=LATER)),
         (converged(), asked(converged(), "rebuild", "web", now=LATER)),
@@ -54,5 +54,5 @@ def test_a_volume_that_another_run_has_restored_meanwhile_is_not_restored_twice(
 
 
 def test_what_is_gone_already_keeps_nothing_else_from_going() -> None:
-    end = plan_cloud(converged(), WANTED, [EVERYTHING])
+    end = plan_cloud(converged(), WANTED, [everything("production")])
     assert other(replace(converged(), servers=()), end) == []

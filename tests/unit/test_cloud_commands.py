@@ -68,3 +68,8 @@ def test_what_the_cloud_did_not_do_keeps_no_machine_from_its_own_run(
     monkeypatch.setattr(cloud_cli, "present_cloud", lambda: labelled(converged(), "web", "stopped"))
     assert main(["up"]) == 1
     assert runs == ["deploys/cloud.py -y", "wait for xmldb", "deploys/lab.py -y --limit xmldb"]
+
+
+def test_an_estate_is_not_torn_down_by_a_purge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", "--yes", "everything:production"]) == 1
+    assert "everything:production is no KIND:NAME such as volume:old. Nothing was deleted." in capsys.readouterr().err

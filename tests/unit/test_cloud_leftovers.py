@@ -8,7 +8,7 @@ from datetime import date
 from recettes.cloud import quota
 from recettes.cloud.actual import Allowance, Server, Snapshot, Volume
 from recettes.cloud.marks import GROUPS
-from recettes.cloud.plan import EVERYTHING, plan_cloud
+from recettes.cloud.plan import everything, plan_cloud
 from recettes.declarations.cloud import CloudMachine, CloudVolume
 from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
 
@@ -90,7 +90,10 @@ def test_what_is_purged_does_not_wait_for_what_it_makes_room_for() -> None:
 
 def test_everything_goes_only_when_everything_is_named() -> None:
     state = converged()
-    keys = done(plan_cloud(state, WANTED, [EVERYTHING]))
+    keys = done(plan_cloud(state, WANTED, [everything("production")]))
     assert keys[:2] == ["delete server web", "delete server xmldb"]
     assert keys[-1] == "delete network private"
     assert len(keys) == len(state.marked("production"))
+    for word in ("everything", everything("test")):
+        refused = plan_cloud(state, WANTED, [word])
+        assert (refused.steps, f"there is no {word} to purge" in refused.refusals[0]) == ((), True)

@@ -16,7 +16,7 @@ from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
 from recettes.cloud.life.sizes import GROW
 from recettes.cloud.marks import KEPT, SSH_WINDOW, Mark
-from recettes.cloud.plan import EVERYTHING, plan_cloud
+from recettes.cloud.plan import everything, plan_cloud
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import Needs
 from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
@@ -256,7 +256,7 @@ def test_a_snapshot_is_deleted_by_machine_and_label() -> None:
         f"delete snapshot texts-{LABEL}",
         f"delete image xmldb-{LABEL}",
     ]
-    assert f"delete image xmldb-{LABEL}" in in_order(plan_cloud(state, WANTED, [EVERYTHING]))
+    assert f"delete image xmldb-{LABEL}" in in_order(plan_cloud(state, WANTED, [everything("production")]))
     assert "there is no snapshot" in asked(state, "drop-snapshot", "apps", label=LABEL).refusals[0]
 
 
@@ -264,5 +264,5 @@ def test_a_disk_that_is_uploaded_still_is_a_snapshot_that_can_go_and_not_yet_one
     image = Image("im", "", "", snapshot=True, mark=Mark("production", "image", f"xmldb-{LABEL}"), status="saving")
     state = replace(converged(), images=(*converged().images, image))
     assert asked(state, "restore", "xmldb", now=LATER).refusals == (f"snapshot {LABEL}: xmldb is saving",)
-    assert f"delete image xmldb-{LABEL}" in done(plan_cloud(state, WANTED, [EVERYTHING]))
+    assert f"delete image xmldb-{LABEL}" in done(plan_cloud(state, WANTED, [everything("production")]))
     assert done(asked(state, "drop-snapshot", "xmldb", label=LABEL)) == [f"delete image xmldb-{LABEL}"]
