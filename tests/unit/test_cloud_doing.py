@@ -119,3 +119,12 @@ def test_a_server_that_the_cloud_cannot_delete_is_told_at_once() -> None:
     assert why == "server web could not be deleted: it went to state ERROR"
     gone = Cloud({"GET /servers/": [server("ERROR", "deleting"), CloudError("not found", 404)]})
     assert done(gone, Step("delete", mark("server", "web")), {"server/web": "vw"}) == ""
+
+
+def test_what_a_run_that_was_cut_off_has_begun_to_delete_is_waited_for() -> None:
+    refused = CloudError("Invalid volume: Volume status must be available or error", 400)
+    volume = {"volume": {"status": "deleting"}}
+    cloud = Cloud({"DELETE /volumes/": [refused], "GET /volumes/": [volume, volume, CloudError("not found", 404)]})
+    assert done(cloud, Step("delete", mark("volume", "old")), {"volume/old": "o"}) == ""
+    used = Cloud({"DELETE /volumes/": [refused], "GET /volumes/": [{"volume": {"status": "available"}}]})
+    assert done(used, Step("delete", mark("volume", "old")), {"volume/old": "o"}) == str(refused)
