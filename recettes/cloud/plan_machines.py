@@ -6,7 +6,6 @@ from recettes.cloud import quota
 from recettes.cloud.actual import Flavor, Image, Port, Server, Volume, found
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
-from recettes.cloud.keys import host_key_name
 from recettes.cloud.life.names import unfinished
 from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, RESTORES, STOPPED, kept
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
@@ -135,7 +134,7 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
         volume=reference("volume", volume) if on_volume else "",
         port=reference("port", machine.name),
         takes={} if failed else {quota.SERVERS: 1, quota.VCPUS: flavor.vcpus, quota.MEMORY: flavor.memory},
-        metadata={**mark.metadata, GROUPS: ",".join(machine.groups), HOST_KEY: host_key_name(machine.name)},
+        metadata={**mark.metadata, GROUPS: ",".join(machine.groups), HOST_KEY: f"host-key/{machine.name}"},
     )
 
 
