@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cloud.control.launch import Control
-from tests.cloud.lab import CloudLab
+from tests.cloud.lab import CloudLab, listed, steps
 from tests.cloud.project import make_project
 from tests.cloud.typed import Typed
 
@@ -187,3 +187,30 @@ def test_the_console_is_shown_and_a_quota_that_is_too_small(lab: Typed) -> None:
     quota = lab.cloud("quota")
     assert quota.returncode == 1, quota.stdout
     assert "vCPU: 6 allowed, and the estate needs 8: ask for 2 more" in quota.stdout
+    asked = lab.cloud("request")
+    assert asked.returncode == 0, asked.stderr
+    assert "vCPU" in asked.stdout
+    records = lab.cloud("dns")
+    assert records.returncode == 0, records.stderr
+    assert records.stdout == "$ORIGIN lab.test.\n"  # it has no site
+
+
+def test_what_is_renamed_is_the_same_with_all_that_was_taken_of_it(lab: Typed) -> None:
+    lab.stand_in_for_ssh()
+    lab.declare(FEWER)
+    taken = lab.cloud("snapshot", "xmldb")
+    assert taken.returncode == 0, taken.stderr
+    before = (server(lab, "xmldb").id, volume(lab, "texts").id)
+    lab.declare(
+        FEWER + "machines[1] = machines[1].model_copy(update={'name': 'basex', 'formerly': 'xmldb'})\n"
+        "volumes[0] = volumes[0].model_copy(update={'name': 'corpus', 'formerly': 'texts', 'machine': 'basex'})\n"
+    )
+    renamed = lab.apply()
+    assert renamed.status == 0, renamed.output
+    assert steps(renamed, "run") == ["rename server xmldb", "rename port xmldb", "rename volume texts"]
+    assert (server(lab, "basex").id, volume(lab, "corpus").id) == before
+    assert lab.dry().changes == []
+    line = next(line for line in lab.cloud("snapshots").stdout.splitlines() if "  corpus  " in line)
+    dropped = lab.cloud("drop-snapshot", "basex", "--from", line.split()[0], "--yes")
+    assert dropped.returncode == 0, dropped.stderr
+    assert not [name for kind in ("snapshots", "images") for name in listed(lab.project)[kind] if line.split()[0] in name]
