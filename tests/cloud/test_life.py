@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from recettes.durable import locked
 from tests.cloud.control.launch import Control
 from tests.cloud.lab import CloudLab, listed, steps
 from tests.cloud.project import make_project
@@ -51,6 +52,11 @@ def test_a_stop_asks_for_the_name_and_a_start_undoes_it(lab: Typed) -> None:
     wrong = lab.cloud("stop", "web", typed="wbe")
     assert (wrong.returncode, wrong.stderr) == (1, "Nothing was changed.\n")
     assert "stop server web" in wrong.stdout
+    assert server(lab, "web").status == "ACTIVE"
+    with locked(lab.folder / "cloud.lock"):
+        meanwhile = lab.cloud("stop", "web", "--yes")
+    assert meanwhile.returncode == 1
+    assert "another run changes this estate's cloud at the moment. Nothing was changed" in meanwhile.stderr
     assert server(lab, "web").status == "ACTIVE"
     stopped = lab.cloud("stop", "web", "--yes")
     assert stopped.returncode == 0, stopped.stderr

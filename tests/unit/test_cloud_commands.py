@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from recettes import cloud_cli, cloud_life_cli
 from recettes.cloud.life.asked import Asked
 from recettes.cloud_cli import main
-from recettes.estate import Estate, Machine
+from recettes.estate import Estate, EstateError, Machine
 from tests.unit.test_cloud_life import labelled, with_server
 from tests.unit.test_cloud_plan import converged
 
@@ -73,3 +74,10 @@ def test_what_the_cloud_did_not_do_keeps_no_machine_from_its_own_run(
 def test_an_estate_is_not_torn_down_by_a_purge(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["purge", "--yes", "everything:production"]) == 1
     assert "everything:production is no KIND:NAME such as volume:old. Nothing was deleted." in capsys.readouterr().err
+
+
+def test_a_computer_without_a_public_address_is_asked_for_the_one_that_it_is_seen_with() -> None:
+    (address,) = converged().floating_ips
+    state = replace(converged(), floating_ips=(replace(address, address="127.0.0.1"),))
+    with pytest.raises(EstateError, match="say --from ADDRESS"):
+        cloud_life_cli._own_address(state, "production")
