@@ -109,7 +109,8 @@ def _in_use(draft: Draft, thing: Thing, purge: Collection[str]) -> str | None:
             return f"is attached to {holder.name if holder else id_}: purge that as well, or detach the volume"
     for snapshot in draft.state.snapshots:
         if snapshot.volume == thing.id and (snapshot.mark is None or f"snapshot:{snapshot.mark.item}" not in purge):
-            return f"has the snapshot {snapshot.name}: purge that as well"
+            how = f"purge snapshot:{snapshot.mark.item} as well" if snapshot.mark else "delete that first"
+            return f"has the snapshot {snapshot.name}: {how}"
     return None
 
 

@@ -28,7 +28,11 @@ def test_what_is_not_declared_any_more_stays_until_it_is_named() -> None:
     assert "take it out there first" in plan_cloud(state, WANTED, ["volume:texts"]).refusals[0]
     assert "there is no volume:other to purge" in plan_cloud(state, less, ["volume:other"]).refusals[0]
     kept = replace(state, snapshots=(Snapshot("sn", "before", None, "t", 100, "available", ""),))
-    assert "has the snapshot before" in plan_cloud(kept, less, ["volume:texts", "server:xmldb"]).refusals[0]
+    named = ["volume:texts", "server:xmldb"]
+    assert "has the snapshot before: delete that first" in plan_cloud(kept, less, named).refusals[0]
+    ours = replace(kept, snapshots=(replace(kept.snapshots[0], mark=mark("snapshot", "texts-20260504t110000z")),))
+    assert "purge snapshot:texts-20260504t110000z as well" in plan_cloud(ours, less, named).refusals[0]
+    assert "delete volume texts" in done(plan_cloud(ours, less, [*named, "snapshot:texts-20260504t110000z"]))
 
 
 def test_a_system_volume_that_its_machine_does_not_use_any_more_is_left_over() -> None:
