@@ -121,6 +121,16 @@ def test_a_machine_and_its_volume_come_back_as_they_were_in_a_snapshot(lab: Type
     assert re.fullmatch(r"production-texts-until-[0-9]{8}t[0-9]{6}z", aside[0].name)
     assert volume(lab, "texts").attachments[0]["server_id"] == old
     assert server(lab, "xmldb").status == "ACTIVE"
+    system = {one.name: one.id for one in lab.project.member.image.images()}
+    assert server(lab, "xmldb").image.id != system[f"production-xmldb-{label}"]  # a volume was asked for, and no more
+
+    whole = lab.cloud("restore", "xmldb", "--from", label, "--yes")
+    assert whole.returncode == 0, whole.stderr
+    restored_server = server(lab, "xmldb")
+    assert (restored_server.id, restored_server.status) == (old, "ACTIVE")
+    assert restored_server.image.id == system[f"production-xmldb-{label}"]
+    assert volume(lab, "texts").attachments[0]["server_id"] == old
+    assert content(lab, "texts").read_bytes()[:9] == b"as it was"
 
     dropped = lab.cloud("drop-snapshot", "xmldb", "--from", label, "--yes")
     assert dropped.returncode == 0, dropped.stderr
