@@ -102,7 +102,8 @@ def bring_cloud(plan: Callable[[CloudState], CloudPlan], vault: Vault) -> Comman
             say(note)
     refusals = [*planned.refusals, *_without_vault(planned.steps, vault)]
     if refusals:
-        yield refuse(f"{'; '.join(one.rstrip('.') for one in refusals)}. Nothing was begun")
+        why = [*refusals, *planned.obstacles]
+        yield refuse(f"{'; '.join(one.rstrip('.') for one in why)}. Nothing was begun")
         return
     yield from bring(
         part,

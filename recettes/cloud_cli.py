@@ -14,11 +14,12 @@ from pathlib import Path
 
 from recettes import cloud_life_cli, cloud_request_cli
 from recettes.asking import confirmed
+from recettes.cloud.actual import Server
 from recettes.cloud.client import told
 from recettes.cloud.comparing import beside, described, differences
 from recettes.cloud.differences import estate_of
 from recettes.cloud.marks import STOPPED, kept
-from recettes.cloud.plan import EVERYTHING
+from recettes.cloud.plan import EVERYTHING, everything
 from recettes.cloud.present import present_cloud
 from recettes.declarations.base import DeclarationError
 from recettes.declarations.cloud import CloudEstate
@@ -76,17 +77,18 @@ def plan(_: argparse.Namespace) -> int:
 
 
 def up(_: argparse.Namespace) -> int:
-    """Each part is one that can be run by itself, and again. One machine that does not come up does not keep the others."""
-    if _pyinfra("deploys/cloud.py", "-y"):
-        return FAILED
+    """Each part is one that can be run by itself, and again. What goes wrong with one machine does not keep the others."""
+    clouded = _shown(_pyinfra("deploys/cloud.py", "-y"))
     estate = present_estate()
-    stopped = _stopped(estate)
-    awaited = [name for name in estate.machines if name not in stopped]
+    servers = _servers(estate)
+    stopped = {name for name, server in servers.items() if STOPPED in kept(server.metadata)}
+    problems = {name: f"{name} is in state ERROR" for name, server in servers.items() if server.status == "ERROR"}
+    awaited = [name for name in estate.machines if name not in stopped and name not in problems]
     with ThreadPoolExecutor(max(len(awaited), 1)) as pool:
         reached = dict(zip(awaited, pool.map(lambda name: _reached(estate, name), awaited), strict=True))
     for name in sorted(stopped):
         print(f"{name} is stopped, as it was asked for, and left so", file=sys.stderr)
-    problems = {name: problem for name, problem in reached.items() if problem}
+    problems |= {name: problem for name, problem in reached.items() if problem}
     for name, problem in problems.items():
         print(f"{problem}. Its console:\n{told('console', estate.name, name, CONSOLE_LINES)[1]}", file=sys.stderr)
     up_and_running = [name for name in awaited if name not in problems]
@@ -94,7 +96,7 @@ def up(_: argparse.Namespace) -> int:
         return FAILED
     only = [word for name in up_and_running for word in ("--limit", name)] if len(up_and_running) < len(estate.machines) else []
     status = _shown(_pyinfra("deploys/lab.py", "-y", *only))
-    return FAILED if problems else status
+    return FAILED if problems else clouded or status
 
 
 def teardown(asked: argparse.Namespace) -> int:
@@ -103,11 +105,11 @@ def teardown(asked: argparse.Namespace) -> int:
     if production and asked.yes:
         print(f"{estate.name} is not torn down by --yes: its name has to be typed. Nothing was deleted.", file=sys.stderr)
         return FAILED
-    return _deleted([EVERYTHING], estate.name, yes=asked.yes, typed_always=production)
+    return _deleted([everything(estate.name)], estate.name, yes=asked.yes, typed_always=production)
 
 
 def purge(asked: argparse.Namespace) -> int:
-    if wrong := [word for word in asked.words if ":" not in word]:
+    if wrong := [word for word in asked.words if ":" not in word or word.startswith(f"{EVERYTHING}:")]:
         print(f"{wrong[0]} is no KIND:NAME such as volume:old. Nothing was deleted.", file=sys.stderr)
         return FAILED
     return _deleted(asked.words, " ".join(asked.words), yes=asked.yes)
@@ -166,13 +168,10 @@ def _shown(status: int) -> int:
     return DONE if status == 0 else FAILED
 
 
-def _stopped(estate: Estate) -> frozenset[str]:
-    """The machines that a person stopped."""
-    return frozenset(
-        server.mark.item
-        for server in present_cloud().servers
-        if server.mark and server.mark.estate == estate.name and STOPPED in kept(server.metadata)
-    )
+def _servers(estate: Estate) -> dict[str, Server]:
+    """Of the estate's machines, as the cloud has them."""
+    ours = {one.mark.item: one for one in present_cloud().servers if one.mark and one.mark.estate == estate.name}
+    return {name: ours[name] for name in estate.machines if name in ours}
 
 
 def _ssh(folder: Path, machine: str, command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,9 @@ from recettes.cloud.actual import CloudState
 from recettes.cloud.client import told
 from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked
-from recettes.cloud.life.snapshots import part_of, taken
+from recettes.cloud.life.snapshots import part_of, renamed, taken
 from recettes.cloud.present import present_cloud
+from recettes.cloud.wanted import wanted_cloud
 from recettes.declarations.cloud import CloudEstate
 from recettes.estate import EstateError
 from recettes.lab import load, present_estate
@@ -30,6 +31,8 @@ _HOST = "@local"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,60}")
 # Longer than a clock is set back by, shorter than anybody notices.
 _LOOK_AGAIN = 15.0
+# Closing what is over is tried for six hours, every minute.
+_TRIES, _TRY_AGAIN = 360, 60.0
 
 
 def add(commands: Any) -> None:
@@ -188,7 +191,12 @@ def _close(asked: argparse.Namespace) -> int:
     # By the clock on the wall: a computer that sleeps does it when it wakes.
     while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
         time.sleep(min(left + 1, _LOOK_AGAIN))
-    return _carried_out(Asked("close-ssh", ""), dry=asked.dry, asks=False)
+    for _ in range(_TRIES):
+        # Nobody reads what goes wrong, and the door would stay open: the network may be away, or another run at work.
+        if _carried_out(Asked("close-ssh", ""), dry=asked.dry, asks=False) == DONE:
+            return DONE
+        time.sleep(_TRY_AGAIN)
+    return FAILED
 
 
 def _console(asked: argparse.Namespace) -> int:
@@ -198,8 +206,8 @@ def _console(asked: argparse.Namespace) -> int:
 
 
 def _snapshots(asked: argparse.Namespace) -> int:
-    estate = _estate().name
-    found = taken(present_cloud(), estate)
+    lab, estate = load(ROOT, machines=False), _estate()
+    found = taken(renamed(present_cloud(), wanted_cloud(lab.wishes.lab, estate, lab.now)), estate.name)
     for one in found:
         kind = "system on its own disk" if one.image else f"{one.size} GB"
         part = part_of(one, found)

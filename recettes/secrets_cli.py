@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recettes.authority import AUTHORITY_KEY, renew_authority
+from recettes.cloud.keys import is_given_to_machines
 from recettes.recipients import new_identity, read_recipients
 from recettes.secrets import SecretsError, Vault
 
@@ -85,6 +86,7 @@ def _run(asked: argparse.Namespace, folder: Path) -> None:
             value = vault.get(asked.name).reveal()
             print(value, end="" if value.endswith("\n") else "\n")
         case "set":
+            _refuse_given(vault, asked.name)
             vault.set(asked.name, _value(asked.name))
             print(f"{asked.name}: set. The next apply brings it to the machines.")
         case "rotate":
@@ -99,6 +101,14 @@ def _run(asked: argparse.Namespace, folder: Path) -> None:
             _remove_recipient(vault, asked.name)
         case "new-identity":
             print(new_identity(asked.file))
+
+
+def _refuse_given(vault: Vault, name: str) -> None:
+    if is_given_to_machines(name) and vault.has(name):
+        raise SecretsError(
+            f"{name} is known to the machines that were made with it, and no run brings them another: with another here, none of "
+            "them could be reached. Nothing was written."
+        )
 
 
 def _init(vault: Vault) -> None:
@@ -138,7 +148,8 @@ def _rotate(vault: Vault, name: str | None) -> None:
     print(f"Made anew: {', '.join(done) or 'nothing'}. The next apply brings them to the machines.")
     if AUTHORITY_KEY in done:
         print("All certificates of the authority are due now; who trusts it needs its new authority.pem.")
-    given = sorted(vault.entries().keys() - {*done}) if name is None else []
+    others = vault.entries().keys() - {*done} if name is None else set()
+    given = sorted(one for one in others if not is_given_to_machines(one))
     if given:
         print(f"Given, so to be replaced by hand, each with `set`: {', '.join(given)}.")
 

@@ -32,7 +32,10 @@ class Flavor:
 
 @dataclass(frozen=True)
 class Image:
-    """`distribution` and `release` are what its owner says of it, "" where nothing; `least_disk` in GB; `together` see marks."""
+    """`distribution` and `release` are what its owner says of it, "" where nothing; `least_disk` in GB; `together` see marks.
+
+    `status` is Glance's: of one that is uploaded still, "saving".
+    """
 
     id: str
     name: str
@@ -44,6 +47,7 @@ class Image:
     snapshot: bool = False
     mark: Mark | None = None
     together: str = ""
+    status: str = "active"
 
 
 @dataclass(frozen=True)

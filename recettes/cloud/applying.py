@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from recettes.cloud import doing_life, doing_machines
+from recettes.cloud.actual import CloudState
 from recettes.cloud.api import Api, CloudError, chosen_cloud
 from recettes.cloud.doing import DOES
 from recettes.cloud.reading import read_cloud
@@ -25,6 +26,8 @@ from recettes.durable import locked
 
 __all__ = ["apply", "doing_life", "doing_machines"]  # imported for the steps that it enters
 _TOGETHER = 12
+# Seconds until a run that was killed has let go. One that is at work is not waited for: the plan would be of the cloud before it.
+_ENDING = 2.0
 
 
 @dataclass
@@ -93,21 +96,33 @@ def _do(work: Work, step: Step) -> None:
         work.ids[f"{step.mark.kind}/{step.mark.item}"] = made
 
 
-def moved(api: Api, steps: Sequence[Step]) -> list[str]:
-    """What a step would make and is there by now: another run was here since the plan was made."""
-    there = {thing.mark for thing in understand(read_cloud(api)).things() if thing.mark}
-    there -= {step.mark for step in steps if step.action in ("delete", "rename")}
-    return [str(step.mark) for step in steps if step.action == "create" and step.mark in there]
+def moved(state: CloudState, steps: Sequence[Step], ids: Mapping[str, str]) -> list[str]:
+    """What is not any more as the plan took it to be: another run was here since."""
+    marks = {thing.id: thing.mark for thing in state.things() if thing.mark}
+    there = {mark: id_ for id_, mark in marks.items()}
+    leaving = {step.mark for step in steps if step.action in ("delete", "rename")}
+
+    def is_other(step: Step) -> bool:
+        known = ids.get(f"{step.mark.kind}/{step.mark.item}", "")
+        if step.action in ("create", "restore"):  # there already
+            return step.mark in there and (step.action == "restore" or step.mark not in leaving)
+        if step.action in ("replace", "delete"):  # made anew; what is gone is gone
+            return there.get(step.mark, known) != known
+        renamed = str(step.arguments.get("id", ""))
+        renamed = ids.get(renamed[1:], "") if renamed.startswith("@") else renamed
+        return step.action == "rename" and renamed != "" and marks.get(renamed) != step.mark
+
+    return [str(step.mark) for step in steps if is_other(step)]
 
 
 def main() -> int:
     given = json.load(sys.stdin)
     steps = from_json(json.dumps(given["steps"]))
     try:
-        with locked(Path(given["lock"])):
+        with locked(Path(given["lock"]), _ENDING):
             work = Work(Api(chosen_cloud()), dict(given["ids"]), given["user_data"], Path(given["lock"]).parent)
-            if there := moved(work.api, steps):
-                print(f"failed all: another run has made {', '.join(there)} meanwhile. Nothing was changed; run again")
+            if other := moved(understand(read_cloud(work.api)), steps, work.ids):
+                print(f"failed all: another run has changed {', '.join(other)} meanwhile. Nothing was changed; run again")
                 return 1
             outcome = apply(work, steps, sys.stdout)
     except TimeoutError:

@@ -35,7 +35,7 @@ def choose_flavor(flavors: Sequence[Flavor], wanted: Needs | str, *, root: int, 
 
 def choose_image(images: Iterable[Image], wanted: CloudImage) -> Image:
     """The newest that says it is of the distribution and release, or else the newest whose name says so."""
-    images = [image for image in images if not image.snapshot and _ours(image)]
+    images = [image for image in images if not image.snapshot and _usable(image)]
     words = (wanted.release, _CODENAMES[wanted.release])
     said = [one for one in images if one.distribution.lower() == wanted.distribution and _is_release(one.release, words)]
     named = [one for one in images if not one.release and _named(one.name, wanted.distribution, words)]
@@ -72,8 +72,8 @@ def _age(image: Image) -> tuple[str, list[int]]:
     return image.created, [int(number) for number in re.findall(r"[0-9]+", image.name)]
 
 
-def _ours(image: Image) -> bool:
-    return image.architecture in ("", "x86_64", "amd64") and not _OTHER_MACHINES.search(image.name)
+def _usable(image: Image) -> bool:
+    return image.status == "active" and image.architecture in ("", "x86_64", "amd64") and not _OTHER_MACHINES.search(image.name)
 
 
 def _is_release(said: str, words: Sequence[str]) -> bool:

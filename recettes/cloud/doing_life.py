@@ -16,11 +16,13 @@ from recettes.cloud.life.sizes import GROW
 from recettes.cloud.marks import TOGETHER, Mark
 from recettes.cloud.reaching import on_machine
 from recettes.cloud.steps import Step
-from recettes.cloud.work import Work, once
+from recettes.cloud.work import Work, once, only
 
 # Cinder's microversion from which a volume in use can be extended: of Pike, 2017.
 _EXTEND_IN_USE = "3.42"
 _TOGETHER = 8
+# Nova's tasks until a disk is taken; image_uploading comes after them.
+_TAKING = ("image_snapshot_pending", "image_snapshot", "image_pending_upload")
 
 
 def _server(work: Work, server: str) -> Mapping[str, Any]:
@@ -152,7 +154,7 @@ def _grow(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 @does("restore", "volume")
 def _from_snapshot(work: Work, step: Step, given: Mapping[str, Any]) -> str:
     mark = step.mark
-    body = {"name": mark.name, "size": given["size"], "description": mark.description, "metadata": mark.metadata,
+    body = {"name": mark.name, "size": given["size"], "description": mark.description, "metadata": given["metadata"],
             "snapshot_id": given["snapshot"]}  # fmt: skip
     made = once(
         lambda: str(work.api.post(VOLUMES, "/volumes", {"volume": body})["volume"]["id"]),
@@ -178,19 +180,38 @@ def _snapshot(work: Work, step: Step, given: Mapping[str, Any]) -> None:
             _go_on(work, step, server, given)
         raise
     _go_on(work, step, server, given)
+    if given["disk"]:
+        _disk_kept(work, step, server, given)
 
 
 def _go_on(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
     if not given["goes_on"]:
         return
     if given["stopped"]:
+        _until(work, server, step.mark.item, "ACTIVE", "SHUTOFF")  # while its disk is uploaded, it cannot be started
         ask(work, server, {"os-start": None}, "ACTIVE")
         running(work, server, step.mark)
         return
     try:
         on_machine(work.folder, step.mark.item, end_script())
     except CloudError as error:
-        raise CloudError(f"snapshot {given['label']} is not to be relied on: {error}") from None
+        told = f"{error}. Snapshot {given['label']} is not to be relied on, and {_dropped(work, step, given)}"
+        raise CloudError(told) from None
+
+
+def _dropped(work: Work, step: Step, given: Mapping[str, Any]) -> str:
+    """What was taken goes, or it would be the newest to restore from."""
+    label, estate = given["label"], step.mark.estate
+    try:
+        for item in given["volumes"]:
+            mark = Mark(estate, "snapshot", snapshot_name(item, label))
+            if there := marked(work, VOLUMES, "/snapshots/detail", mark):
+                work.api.delete(VOLUMES, f"/snapshots/{there}")
+        if given["disk"] and (image := _image(work, _disk_mark(step, given))):
+            work.api.delete(IMAGES, f"/images/{image['id']}")
+    except CloudError as error:
+        return f"was not deleted ({error}): bin/cloud drop-snapshot {step.mark.item} --from {label}"
+    return "was deleted"
 
 
 def _take(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
@@ -225,27 +246,46 @@ def _volume_taken(work: Work, step: Step, given: Mapping[str, Any], item: str, v
     work.until(ready, f"taking {item}")
 
 
-def _disk_taken(work: Work, step: Step, given: Mapping[str, Any], server: str) -> None:
-    mark = Mark(step.mark.estate, "image", snapshot_name(step.mark.item, given["label"]))
-    metadata = mark.metadata | _together(step, given)
+def _disk_mark(step: Step, given: Mapping[str, Any]) -> Mark:
+    return Mark(step.mark.estate, "image", snapshot_name(step.mark.item, given["label"]))
 
-    def image() -> Mapping[str, Any] | None:
-        listed = work.api.all(IMAGES, f"/images?name={mark.name}", "images")
-        return listed[0] if listed else None
+
+def _image(work: Work, mark: Mark) -> Mapping[str, Any] | None:
+    listed: list[dict[str, Any]] = work.api.all(IMAGES, f"/images?name={mark.name}", "images")
+    return only(listed)
+
+
+def _disk_taken(work: Work, step: Step, given: Mapping[str, Any], server: str) -> None:
+    """Until what is on it is held fast; the upload that follows takes minutes, and needs no machine to stand still."""
+    mark = _disk_mark(step, given)
+    metadata = mark.metadata | _together(step, given)
 
     def make() -> bool:
         work.api.post(COMPUTE, f"/servers/{server}/action", {"createImage": {"name": mark.name, "metadata": metadata}})
         return True
 
-    once(make, lambda: True if image() else None)
+    once(make, lambda: True if _image(work, mark) else None)
+
+    looks = [False]
+
+    def taken() -> bool | None:
+        # Twice, as a cloud may try its storage's own way first, and then go back.
+        looks.append(_server(work, server).get("OS-EXT-STS:task_state") not in _TAKING)
+        return True if looks[-2] and looks[-1] else None
+
+    work.until(taken, f"taking the disk of {step.mark.item}")
+
+
+def _disk_kept(work: Work, step: Step, server: str, given: Mapping[str, Any]) -> None:
+    mark = _disk_mark(step, given)
 
     def ready() -> bool | None:
-        found = image()
-        if found and found["status"] in ("killed", "deleted"):
-            raise CloudError(f"the image {mark.name} went to state {found['status']}")
-        return True if found and found["status"] == "active" else None
+        found = _image(work, mark)
+        if found is None or found["status"] in ("killed", "deleted", "pending_delete"):
+            raise CloudError(f"the image {mark.name} was not kept: {found['status'] if found else 'it is not there any more'}")
+        return True if found["status"] == "active" else None
 
-    work.until(ready, f"taking the disk of {step.mark.item}")
+    work.until(ready, f"keeping the disk of {step.mark.item}")
     _until(work, server, step.mark.item, "ACTIVE", "SHUTOFF")
 
 

@@ -170,31 +170,40 @@ def _attach(work: Work, step: Step, given: Mapping[str, Any]) -> None:
 
 @does("delete", "server", "volume", "snapshot")
 def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any]) -> None:
-    service, path = _PLACES[step.mark.kind]
-    id_ = work.id(step.mark)
-    if step.mark.kind == "volume":
+    kind, id_ = step.mark.kind, work.id(step.mark)
+    if kind == "volume":
         work.until(lambda: let_go(work, id_), f"volume {step.mark.item} being free")
-    work.api.delete(service, f"{path}/{id_}")
+    service, path = _PLACES[kind]
+    try:
+        work.api.delete(service, f"{path}/{id_}")
+    except CloudError:
+        left = _there(work, kind, id_)
+        if left and left["status"] != "deleting":  # else a run that was cut off had asked for it
+            raise
 
     def gone() -> bool | None:
-        try:
-            found = work.api.get(service, f"{path}/{id_}")[step.mark.kind]
-        except CloudError as error:
-            if error.status == 404:
-                return True
-            raise
-        if str(found["status"]).startswith("error_"):
-            raise CloudError(f"{step.mark} could not be deleted: it went to state {found['status']}")
-        return None
+        left = _there(work, kind, id_)
+        # A server in ERROR stays so while it goes; a task says that it does.
+        failed = left and (left["status"].startswith("error_") or left["status"] == "ERROR")
+        if left and failed and not left.get("OS-EXT-STS:task_state"):
+            raise CloudError(f"{step.mark} could not be deleted: it went to state {left['status']}")
+        return None if left else True
 
     work.until(gone, f"the end of {step.mark}")
 
 
-def let_go(work: Work, volume: str) -> bool | None:
+def _there(work: Work, kind: str, id_: str) -> Mapping[str, Any] | None:
+    """The thing as it is now, None where it is gone."""
+    service, path = _PLACES[kind]
     try:
-        status = work.api.get(VOLUMES, f"/volumes/{volume}")["volume"]["status"]
+        found: Mapping[str, Any] = work.api.get(service, f"{path}/{id_}")[kind]
     except CloudError as error:
         if error.status == 404:
-            return True
+            return None
         raise
-    return None if status in ("in-use", "detaching") else True
+    return found
+
+
+def let_go(work: Work, volume: str) -> bool | None:
+    found = _there(work, "volume", volume)
+    return None if found and found["status"] in ("in-use", "detaching") else True

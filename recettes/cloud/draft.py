@@ -58,11 +58,24 @@ class Draft:
             self.obstacle(mark, _taken(mark, other))
         return None
 
-    def step(self, action: str, mark: Mark, *needs: str, wanted: str = "", detail: str = "", **arguments: Any) -> str:
-        """Add the step unless what it is done to is blocked; needs of steps that are not in the plan are met already."""
+    def step(
+        self,
+        action: str,
+        mark: Mark,
+        *needs: str,
+        wanted: str = "",
+        detail: str = "",
+        takes: Mapping[str, int] | None = None,
+        **arguments: Any,
+    ) -> str:
+        """Add the step, and what it `takes` of the quota, unless what it is done to is blocked.
+
+        Needs of steps that are not in the plan are met already.
+        """
         step = Step(action, mark, tuple(dict.fromkeys(need for need in needs if need)), arguments, wanted, detail)
         if mark not in self.blocked:
             self.steps.append(step)
+            self.needed.update(takes or {})
         return step.key
 
     def making(self, kind: str, item: str) -> str:
@@ -79,7 +92,7 @@ class Draft:
 
     def plan(self) -> CloudPlan:
         if self.refusals:
-            return CloudPlan(refusals=tuple(self.refusals), notes=tuple(self.notes))
+            return CloudPlan(refusals=tuple(self.refusals), obstacles=tuple(self.obstacles), notes=tuple(self.notes))
         return CloudPlan(tuple(self.steps), (), tuple(self.obstacles), tuple(self.notes), self.ids, +self.needed)
 
 

@@ -13,10 +13,16 @@ ADMINISTRATOR_SECRET = "administrator-key"  # noqa: S105 -- its name
 # Who logs in: the account of Debian's own images, made here whatever the image says.
 USER = "debian"
 _KEY_FILE = "administrator"
+_HOST_KEYS = "host-key/"
 
 
 def host_key_name(machine: str) -> str:
-    return f"host-key/{machine}"
+    return f"{_HOST_KEYS}{machine}"
+
+
+def is_given_to_machines(secret: str) -> bool:
+    """Whether machines get it when they are made, and no run brings them another."""
+    return secret == ADMINISTRATOR_SECRET or secret.startswith(_HOST_KEYS)
 
 
 def user_data(vault: Vault, machine: str) -> str:
@@ -54,10 +60,20 @@ def administrator_key(vault: Vault) -> str:
 
 
 def put_administrator_key(vault: Vault) -> None:
-    """The private half as a file, where SSH wants it. One that is there already stays."""
-    file = vault.folder / _KEY_FILE
-    if not file.exists():
-        write_whole(file, vault.ensure(ADMINISTRATOR_SECRET, make=new_private_key).reveal().encode(), 0o600)
+    """The private half as a file, where SSH wants it; made when missing."""
+    _put(vault.folder, vault.ensure(ADMINISTRATOR_SECRET, make=new_private_key).reveal())
+
+
+def put_known_administrator_key(vault: Vault) -> None:
+    """The same on a second computer, or in a fresh checkout; nothing where there is no key yet, as before the first machine."""
+    if vault.has(ADMINISTRATOR_SECRET):
+        _put(vault.folder, vault.get(ADMINISTRATOR_SECRET).reveal())
+
+
+def _put(folder: Path, key: str) -> None:
+    file = key_file(folder)
+    if not file.exists() or file.read_bytes() != key.encode():
+        write_whole(file, key.encode(), 0o600)
 
 
 def host_keys(vault: Vault, secrets: dict[str, str]) -> dict[str, list[str]]:

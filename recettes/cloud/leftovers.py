@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from recettes.cloud.actual import Server, Thing, Volume
+from recettes.cloud.actual import Server, Thing, Volume, found
 from recettes.cloud.draft import Draft
+from recettes.cloud.life.names import becomes
 from recettes.cloud.marks import Mark
+from recettes.cloud.plan_machines import AWAKE
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
@@ -20,7 +22,7 @@ def plan_leftovers(draft: Draft, wanted: WantedCloud, purge: Collection[str]) ->
     left = {thing.mark: thing for thing in draft.state.marked(draft.estate) if thing.mark and thing.mark not in declared}
     named = _named(draft, purge, left, declared)
     for mark, thing in left.items():
-        if mark in named:
+        if mark in named or becomes(mark) in draft.blocked:  # what is half restored is finished, not purged
             continue
         if _holds_nothing(draft, thing):
             named.append(mark)
@@ -60,13 +62,21 @@ def deletions(draft: Draft, marks: Collection[Mark]) -> None:
 
 def _declared(draft: Draft, wanted: WantedCloud) -> set[Mark]:
     pairs = [("server", one.name) for one in wanted.machines] + [("port", one.name) for one in wanted.machines]
-    pairs += [("volume", root_volume(one.name)) for one in wanted.machines]
+    pairs += [("volume", root_volume(one.name)) for one in wanted.machines if not _has_another_disk(draft, one.name)]
     pairs += [("volume", one.name) for one in (*wanted.volumes, *wanted.idle_volumes)]
     pairs += [("floating-ip", name) for name in wanted.floating_ips]
     pairs += [("group", name) for name in (*wanted.rules, QUARANTINE)]
     if wanted.network is None:
         pairs += [(kind, PRIVATE) for kind in ("network", "subnet", "router")]
     return {draft.mark(*pair) for pair in pairs}
+
+
+def _has_another_disk(draft: Draft, machine: str) -> bool:
+    """Whether its system lies on its flavour's own disk now: then a volume for it is one of before."""
+    server = found(draft.state.servers, draft.mark("server", machine))
+    root = found(draft.state.volumes, draft.mark("volume", root_volume(machine)))
+    runs = server is not None and server.status in ("ACTIVE", *AWAKE)
+    return runs and root is not None and not root.servers
 
 
 def _named(draft: Draft, purge: Collection[str], left: Mapping[Mark, Thing], declared: set[Mark]) -> list[Mark]:
@@ -99,7 +109,8 @@ def _in_use(draft: Draft, thing: Thing, purge: Collection[str]) -> str | None:
             return f"is attached to {holder.name if holder else id_}: purge that as well, or detach the volume"
     for snapshot in draft.state.snapshots:
         if snapshot.volume == thing.id and (snapshot.mark is None or f"snapshot:{snapshot.mark.item}" not in purge):
-            return f"has the snapshot {snapshot.name}: purge that as well"
+            how = f"purge snapshot:{snapshot.mark.item} as well" if snapshot.mark else "delete that first"
+            return f"has the snapshot {snapshot.name}: {how}"
     return None
 
 

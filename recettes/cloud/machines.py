@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recettes.cloud.actual import CloudState, Port
 from recettes.cloud.client import said
-from recettes.cloud.keys import USER, host_keys, key_file
+from recettes.cloud.keys import USER, host_keys, key_file, put_known_administrator_key
 from recettes.cloud.marks import GROUPS as GROUPS_LABEL
 from recettes.cloud.marks import HOST_KEY
 from recettes.cloud.understanding import understand
@@ -88,6 +88,7 @@ def cloud_estate(folder: Path, vault: Vault, volumes: Iterable[CloudVolume]) -> 
         if server.mark and server.mark.item in machines and server.metadata.get(HOST_KEY)
     }
     keys = host_keys(vault, secrets)
+    put_known_administrator_key(vault)
     hosts = folder / "known_hosts"
     for file, content in (
         (hosts, known_hosts({name: one for name, one in machines.items() if name in keys}, keys)),

@@ -20,6 +20,8 @@ STOPPED, QUARANTINED = "stopped", "quarantined"
 SSH_WINDOW = "recettes-ssh"
 # On what a snapshot of a machine consists of: "xmldb 3", the machine and how many things were to be taken at that moment.
 TOGETHER = "recettes-together"
+# On a volume made from a snapshot, until it takes its place: the machine or volume that was to be restored.
+RESTORES = "recettes-restores"
 _TOGETHER = re.compile(r"[a-z0-9-]+ [0-9]+")
 _WORD = re.compile(r"recettes:([a-z0-9-]+)/([a-z-]+)/([a-z0-9-]+)")
 

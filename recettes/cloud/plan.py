@@ -19,7 +19,7 @@ from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import root_volume
 
 T = TypeVar("T", bound=Thing)
-# Said in place of names, all that carries the estate's mark is deleted, declared or not: the end of an estate.
+# With the estate's name: all that carries its mark is deleted, declared or not. The end of an estate, and of no other by mistake.
 EVERYTHING = "everything"
 
 
@@ -27,7 +27,7 @@ def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = 
     """Exact: a run does just these steps. `purge` names what is to be deleted, as "volume:old", and nothing else is done then."""
     if doubles := twice(state, wanted.estate):
         return CloudPlan(refusals=tuple(doubles))
-    if EVERYTHING in purge:
+    if everything(wanted.estate) in purge:
         draft = Draft(wanted.estate, state)
         deletions(draft, [thing.mark for thing in state.marked(wanted.estate) if thing.mark])
         for image in state.images:
@@ -50,6 +50,11 @@ def plan_cloud(state: CloudState, wanted: WantedCloud, purge: Collection[str] = 
     if any(draft.needed.values()):
         draft.notes.insert(0, quota.told(+draft.needed, state.quota))
     return draft.plan()
+
+
+def everything(estate: str) -> str:
+    """The word for all of it, among those that are to be purged."""
+    return f"{EVERYTHING}:{estate}"
 
 
 def twice(state: CloudState, estate: str) -> list[str]:

@@ -7,7 +7,7 @@ from recettes.cloud.actual import Flavor, Image, Port, Server, Volume, found
 from recettes.cloud.choosing import ChoiceError, choose_flavor, choose_image
 from recettes.cloud.draft import Draft
 from recettes.cloud.life.names import unfinished
-from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, STOPPED, kept
+from recettes.cloud.marks import GROUPS, HOST_KEY, QUARANTINED, RESTORES, STOPPED, kept
 from recettes.cloud.plan_network import PRIVATE, QUARANTINE
 from recettes.cloud.steps import reference
 from recettes.cloud.wanted import WantedCloud
@@ -20,7 +20,9 @@ _UNDER_WAY = ("BUILD", "REBUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATIN
 
 def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
     for machine in wanted.machines:
-        plan_port(draft, machine)
+        plan_port(draft, machine.name, machine.groups)
+    for machine in wanted.machines:
+        _block_restores(draft, wanted, machine.name)
     for machine in wanted.machines:
         _plan_server(draft, wanted, machine)
     for machine in wanted.machines:
@@ -28,6 +30,23 @@ def plan_machines(draft: Draft, wanted: WantedCloud) -> None:
             _plan_floating_ip(draft, machine.name)
     for volume in wanted.volumes:
         _plan_volume(draft, volume)
+
+
+def _block_restores(draft: Draft, wanted: WantedCloud, machine: str) -> None:
+    """A restore that was cut off: an empty volume would look like the loss of all, an old one beside a new one is of two moments.
+
+    While the machine still has the old one, nothing was exchanged, and it is as it was.
+    """
+    server = found(draft.state.servers, draft.mark("server", machine))
+    for name in (root_volume(machine), *(one.name for one in wanted.volumes if one.machine == machine)):
+        mark = draft.mark("volume", name)
+        new, old = unfinished(draft.state.volumes, mark), found(draft.state.volumes, mark)
+        if new is None or new.mark is None or (old and server and server.id in old.servers):
+            continue
+        label = new.mark.item.rpartition("-")[2]
+        asked = new.metadata.get(RESTORES, name) if server else machine
+        draft.obstacle(mark, f"{mark} is being restored, and that was cut off: bin/cloud restore {asked} --from {label}")
+        draft.blocked.add(draft.mark("server", machine))
 
 
 def _server(draft: Draft, name: str) -> Server | None:
@@ -40,26 +59,26 @@ def _port(draft: Draft, name: str) -> Port | None:
     return next((port for port in draft.state.ports if port.id == id_), None)
 
 
-def plan_port(draft: Draft, machine: CloudMachine) -> None:
+def plan_port(draft: Draft, machine: str, groups: tuple[str, ...]) -> None:
     """A port of our own: it has the address and the security groups, whatever becomes of the server."""
-    mark = draft.mark("port", machine.name)
-    actual = draft.have(draft.state.ports, "port", machine.name)
-    server = next((one for one in draft.state.servers if one.mark == draft.mark("server", machine.name)), None)
+    mark = draft.mark("port", machine)
+    actual = draft.have(draft.state.ports, "port", machine)
+    server = found(draft.state.servers, draft.mark("server", machine))
     quarantined = server is not None and QUARANTINED in kept(server.metadata)
-    names = (QUARANTINE,) if quarantined else machine.groups
+    names = (QUARANTINE,) if quarantined else groups
     if draft.is_blocked(("network", PRIVATE), ("subnet", PRIVATE), *(("group", name) for name in names)):
         draft.blocked.add(mark)
         return
-    groups = [reference("group", name) for name in names]
+    wanted = [reference("group", name) for name in names]
     needs = [draft.making("group", name) for name in names]
     if actual is None:
         needs += [draft.making("network", PRIVATE), draft.making("subnet", PRIVATE)]
         network = reference("network", PRIVATE)
-        draft.step("create", mark, *needs, wanted=f"security groups {', '.join(names)}", network=network, groups=groups)
-        draft.needed[quota.PORTS] += 1
+        shown = f"security groups {', '.join(names)}"
+        draft.step("create", mark, *needs, wanted=shown, takes={quota.PORTS: 1}, network=network, groups=wanted)
     elif not actual.guarded or actual.groups != {draft.ids.get(f"group/{name}") for name in names}:
         shown = f"security groups {', '.join(names)}" + ("" if actual.guarded else ", which hold again")
-        draft.step("change", mark, *needs, wanted=shown, groups=groups, guard=not actual.guarded)
+        draft.step("change", mark, *needs, wanted=shown, groups=wanted, guard=not actual.guarded)
 
 
 def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> None:
@@ -71,7 +90,7 @@ def _plan_server(draft: Draft, wanted: WantedCloud, machine: CloudMachine) -> No
     except ChoiceError as error:
         draft.refusals.append(f"machine {machine.name}: {error}")
         return
-    if draft.is_blocked(("port", machine.name)):
+    if draft.is_blocked(("port", machine.name), ("server", machine.name)):
         draft.blocked.add(mark)
         return
     port = _port(draft, machine.name)
@@ -97,10 +116,9 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
     volume = root_volume(machine.name)
     if on_volume:
         size = max(machine.root, image.least_disk)
-        if draft.have(draft.state.volumes, "volume", volume) is None and not _being_restored(draft, volume, machine.name):
-            draft.step("create", draft.mark("volume", volume), wanted=f"{size} GB, from {image.name}", size=size, image=image.id)
-            draft.needed[quota.VOLUMES] += 1
-            draft.needed[quota.VOLUME_SIZE] += size
+        if draft.have(draft.state.volumes, "volume", volume) is None:
+            takes, shown = {quota.VOLUMES: 1, quota.VOLUME_SIZE: size}, f"{size} GB, from {image.name}"
+            draft.step("create", draft.mark("volume", volume), wanted=shown, takes=takes, size=size, image=image.id)
         if draft.is_blocked(("volume", volume)):
             draft.blocked.add(mark)
             return
@@ -115,12 +133,9 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
         image="" if on_volume else image.id,
         volume=reference("volume", volume) if on_volume else "",
         port=reference("port", machine.name),
+        takes={} if failed else {quota.SERVERS: 1, quota.VCPUS: flavor.vcpus, quota.MEMORY: flavor.memory},
         metadata={**mark.metadata, GROUPS: ",".join(machine.groups), HOST_KEY: f"host-key/{machine.name}"},
     )
-    if failed is None:
-        draft.needed[quota.SERVERS] += 1
-        draft.needed[quota.VCPUS] += flavor.vcpus
-        draft.needed[quota.MEMORY] += flavor.memory
 
 
 def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Server) -> None:
@@ -192,22 +207,20 @@ def _plan_floating_ip(draft: Draft, machine: str) -> None:
         draft.ids[f"floating-ip/{machine}"] = given.id
         draft.step("adopt", mark, wanted=given.address)
         return
-    draft.step(
-        "create", mark, *needs, wanted=f"for {machine}", network=reference("network", "external"), port=reference("port", machine)
-    )
-    draft.needed[quota.FLOATING_IPS] += 1
+    network, port_id = reference("network", "external"), reference("port", machine)
+    takes = {quota.FLOATING_IPS: 1}
+    draft.step("create", mark, *needs, wanted=f"for {machine}", takes=takes, network=network, port=port_id)
     draft.notes.append(f"{machine} gets a new address: bin/cloud dns says which DNS records to set")
 
 
 def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     mark = draft.mark("volume", volume.name)
     actual = draft.have(draft.state.volumes, "volume", volume.name)
-    if mark in draft.blocked or (actual is None and _being_restored(draft, volume.name, volume.name)):
+    if mark in draft.blocked:
         return
     if actual is None:
-        draft.step("create", mark, wanted=f"{volume.size} GB", size=volume.size, image="")
-        draft.needed[quota.VOLUMES] += 1
-        draft.needed[quota.VOLUME_SIZE] += volume.size
+        takes = {quota.VOLUMES: 1, quota.VOLUME_SIZE: volume.size}
+        draft.step("create", mark, wanted=f"{volume.size} GB", takes=takes, size=volume.size, image="")
     elif actual.status.startswith("error"):
         draft.obstacle(
             mark, f"volume {volume.name} is in state {actual.status}. It was not touched: the cloud's people can mend it"
@@ -219,16 +232,6 @@ def _plan_volume(draft: Draft, volume: CloudVolume) -> None:
     if draft.is_blocked(("server", volume.machine)):
         return
     _plan_attachment(draft, volume, actual)
-
-
-def _being_restored(draft: Draft, volume: str, asked: str) -> bool:
-    """An empty one in its place would look like the loss of all that it holds."""
-    mark = draft.mark("volume", volume)
-    on_its_way = unfinished(draft.state.volumes, mark)
-    if on_its_way and on_its_way.mark:
-        label = on_its_way.mark.item.rpartition("-")[2]
-        draft.obstacle(mark, f"{mark} is being restored, and that was cut off: bin/cloud restore {asked} --from {label}")
-    return on_its_way is not None
 
 
 def _plan_attachment(draft: Draft, volume: CloudVolume, actual: Volume | None) -> None:

@@ -37,16 +37,15 @@ def plan_network(draft: Draft, wanted: WantedCloud) -> None:
     state = draft.state
     network = draft.mark("network", PRIVATE)
     if draft.have(state.networks, "network", PRIVATE) is None:
-        draft.step("create", network, wanted=network.name)
-        draft.needed[quota.NETWORKS] += 1
+        draft.step("create", network, wanted=network.name, takes={quota.NETWORKS: 1})
     subnet = draft.mark("subnet", PRIVATE)
     actual = draft.have(state.subnets, "subnet", PRIVATE)
     if actual is None:
         if network in draft.blocked:
             draft.blocked.add(subnet)
         made = draft.making("network", PRIVATE)
-        draft.step("create", subnet, made, wanted=wanted.private, network=reference("network", PRIVATE), cidr=wanted.private)
-        draft.needed[quota.SUBNETS] += 1
+        to = reference("network", PRIVATE)
+        draft.step("create", subnet, made, wanted=wanted.private, takes={quota.SUBNETS: 1}, network=to, cidr=wanted.private)
     elif actual.cidr != wanted.private:
         draft.notes.append(
             f"subnet {PRIVATE} is {actual.cidr}; {wanted.private} is declared, and a network in use is not changed"
@@ -58,8 +57,8 @@ def _plan_router(draft: Draft) -> None:
     router = draft.mark("router", PRIVATE)
     actual = draft.have(draft.state.routers, "router", PRIVATE)
     if actual is None:
-        draft.step("create", router, wanted="to the external network", external=reference("network", "external"))
-        draft.needed[quota.ROUTERS] += 1
+        external = reference("network", "external")
+        draft.step("create", router, wanted="to the external network", takes={quota.ROUTERS: 1}, external=external)
     elif actual.external != draft.ids["network/external"]:
         draft.step("open", router, wanted="to the external network", external=reference("network", "external"))
     if (actual is None or draft.ids.get(f"subnet/{PRIVATE}") not in actual.subnets) and not draft.is_blocked(("subnet", PRIVATE)):
@@ -69,9 +68,9 @@ def _plan_router(draft: Draft) -> None:
             draft.making("router", PRIVATE),
             draft.making("subnet", PRIVATE),
             wanted="the private network",
+            takes={quota.PORTS: 1},
             subnet=reference("subnet", PRIVATE),
         )
-        draft.needed[quota.PORTS] += 1
 
 
 def plan_groups(draft: Draft, wanted: WantedCloud) -> None:
@@ -86,10 +85,12 @@ def plan_groups(draft: Draft, wanted: WantedCloud) -> None:
         if f"group/{name}" not in draft.ids:
             first = sorted(OUT & rules)
             draft.step(
-                "create", draft.mark("group", name), wanted=f"for machines of {name}", rules=[arguments(rule) for rule in first]
+                "create",
+                draft.mark("group", name),
+                wanted=f"for machines of {name}",
+                takes={quota.GROUPS: 1, quota.RULES: len(first)},
+                rules=[arguments(rule) for rule in first],
             )
-            draft.needed[quota.GROUPS] += 1
-            draft.needed[quota.RULES] += len(first)
     groups = {group.id: group for group in draft.state.groups}
     for name, rules in all_rules.items():
         _plan_rules(draft, name, groups.get(draft.ids.get(f"group/{name}", "")), rules, wanted.now)
@@ -114,16 +115,19 @@ def _plan_rules(draft: Draft, name: str, actual: SecurityGroup | None, wanted: f
     names = _ours(draft)
     is_there = {_named(rule, names): id_ for rule, id_ in actual.rules.items()} if actual else dict.fromkeys(OUT & wanted, "")
     kept = _for_now(actual, now) if actual else set()
-    for rule in sorted(is_there.keys() - wanted - {_named(rule, names) for rule in kept}):
+    # Each rule that goes makes room for one that comes.
+    room = [
         draft.step("close", mark, detail=str(rule), rule=is_there[rule])
+        for rule in sorted(is_there.keys() - wanted - {_named(rule, names) for rule in kept})
+    ]
     for rule in sorted(wanted - is_there.keys()):
         remote = draft.mark("group", rule.remote) if rule.remote in GROUPS else None
         if remote in draft.blocked:
             continue
-        needs = (draft.making("group", name), draft.making("group", rule.remote) if remote else "")
+        takes = {} if room else {quota.RULES: 1}
+        needs = (draft.making("group", name), draft.making("group", rule.remote) if remote else "", room.pop(0) if room else "")
         to = {"remote_group": reference("group", rule.remote)} if remote else {"remote_prefix": rule.remote}
-        draft.step("open", mark, *needs, detail=str(rule), **arguments(rule), **to)
-        draft.needed[quota.RULES] += 1
+        draft.step("open", mark, *needs, detail=str(rule), takes=takes, **arguments(rule), **to)
 
 
 def _ours(draft: Draft) -> dict[str, str]:

@@ -17,7 +17,7 @@ _LISTINGS: dict[str, tuple[str, str, str]] = {
     "volumes": (VOLUMES, "/volumes/detail", "volumes"),
     "snapshots": (VOLUMES, "/snapshots/detail", "snapshots"),
     "storage": (VOLUMES, "/limits", ""),
-    "images": (IMAGES, "/images?status=active&limit=500", "images"),
+    "images": (IMAGES, "/images?limit=500", "images"),
     "networks": (NETWORK, "/networks", "networks"),
     "subnets": (NETWORK, "/subnets", "subnets"),
     "routers": (NETWORK, "/routers", "routers"),

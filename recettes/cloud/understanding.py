@@ -78,6 +78,7 @@ def _image(one: Entry) -> Image:
         snapshot=one.get("image_type") == "snapshot" or bool(one.get("base_image_ref")),
         mark=mark_in_metadata("image", one),
         together=together(one),
+        status=one["status"],
     )
 
 

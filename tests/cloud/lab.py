@@ -152,6 +152,8 @@ def listed(project: Project) -> dict[str, list[str]]:
     return {
         "servers": sorted(one.name for one in cloud.compute.servers()),
         "volumes": sorted(one.name for one in cloud.block_storage.volumes()),
+        "snapshots": sorted(one.name for one in cloud.block_storage.snapshots()),
+        "images": sorted(one.name for one in cloud.image.images(visibility="private")),
         "ports": sorted(one.name for one in cloud.network.ports(**mine) if one.name),
         "groups": sorted(one.name for one in cloud.network.security_groups(**mine)),
         "networks": sorted(one.name for one in cloud.network.networks(**mine)),

@@ -120,6 +120,12 @@ def test_a_volume_that_is_never_attached_is_told_in_the_end(lab: CloudLab, proje
         run = lab.apply()
     assert run.status != 0
     assert "attaching volume data has not happened in 4 seconds" in refusals(run)
+    lab.environment["RECETTES_CLOUD_PATIENCE"] = "90"
+    second = lab.apply()  # by now the cloud is through with it, or nearly
+    assert second.status == 0, second.output
+    (data,) = project.member.block_storage.volumes()
+    assert data.status == "in-use"
+    assert lab.dry().changes == []
 
 
 def test_a_cloud_that_cannot_be_read_is_not_taken_for_an_empty_one(lab: CloudLab, proxy: Proxy) -> None:

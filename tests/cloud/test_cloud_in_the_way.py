@@ -113,7 +113,7 @@ def test_a_network_of_the_clouds_own_is_used_and_addresses_may_run_out(lab: Clou
     assert second.status == 0, second.output
     assert steps(second, "run") == ["create floating-ip web"]
     assert lab.dry().changes == []
-    end = lab.apply("--data", "cloud_purge=everything")
+    end = lab.apply("--data", "cloud_purge=everything:production")
     assert end.status == 0, end.output
     there = listed(lab.project)
     assert (there["networks"], there["routers"], there["servers"], there["groups"]) == (["campus"], ["campus"], [], ["default"])

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from recettes.durable import locked
 from tests.cloud.control.launch import Control
-from tests.cloud.lab import CloudLab
+from tests.cloud.lab import CloudLab, listed, steps
 from tests.cloud.project import make_project
 from tests.cloud.typed import Typed
 
@@ -51,6 +52,11 @@ def test_a_stop_asks_for_the_name_and_a_start_undoes_it(lab: Typed) -> None:
     wrong = lab.cloud("stop", "web", typed="wbe")
     assert (wrong.returncode, wrong.stderr) == (1, "Nothing was changed.\n")
     assert "stop server web" in wrong.stdout
+    assert server(lab, "web").status == "ACTIVE"
+    with locked(lab.folder / "cloud.lock"):
+        meanwhile = lab.cloud("stop", "web", "--yes")
+    assert meanwhile.returncode == 1
+    assert "another run changes this estate's cloud at the moment. Nothing was changed" in meanwhile.stderr
     assert server(lab, "web").status == "ACTIVE"
     stopped = lab.cloud("stop", "web", "--yes")
     assert stopped.returncode == 0, stopped.stderr
@@ -115,6 +121,16 @@ def test_a_machine_and_its_volume_come_back_as_they_were_in_a_snapshot(lab: Type
     assert re.fullmatch(r"production-texts-until-[0-9]{8}t[0-9]{6}z", aside[0].name)
     assert volume(lab, "texts").attachments[0]["server_id"] == old
     assert server(lab, "xmldb").status == "ACTIVE"
+    system = {one.name: one.id for one in lab.project.member.image.images()}
+    assert server(lab, "xmldb").image.id != system[f"production-xmldb-{label}"]  # a volume was asked for, and no more
+
+    whole = lab.cloud("restore", "xmldb", "--from", label, "--yes")
+    assert whole.returncode == 0, whole.stderr
+    restored_server = server(lab, "xmldb")
+    assert (restored_server.id, restored_server.status) == (old, "ACTIVE")
+    assert restored_server.image.id == system[f"production-xmldb-{label}"]
+    assert volume(lab, "texts").attachments[0]["server_id"] == old
+    assert content(lab, "texts").read_bytes()[:9] == b"as it was"
 
     dropped = lab.cloud("drop-snapshot", "xmldb", "--from", label, "--yes")
     assert dropped.returncode == 0, dropped.stderr
@@ -187,3 +203,30 @@ def test_the_console_is_shown_and_a_quota_that_is_too_small(lab: Typed) -> None:
     quota = lab.cloud("quota")
     assert quota.returncode == 1, quota.stdout
     assert "vCPU: 6 allowed, and the estate needs 8: ask for 2 more" in quota.stdout
+    asked = lab.cloud("request")
+    assert asked.returncode == 0, asked.stderr
+    assert "vCPU" in asked.stdout
+    records = lab.cloud("dns")
+    assert records.returncode == 0, records.stderr
+    assert records.stdout == "$ORIGIN lab.test.\n"  # it has no site
+
+
+def test_what_is_renamed_is_the_same_with_all_that_was_taken_of_it(lab: Typed) -> None:
+    lab.stand_in_for_ssh()
+    lab.declare(FEWER)
+    taken = lab.cloud("snapshot", "xmldb")
+    assert taken.returncode == 0, taken.stderr
+    before = (server(lab, "xmldb").id, volume(lab, "texts").id)
+    lab.declare(
+        FEWER + "machines[1] = machines[1].model_copy(update={'name': 'basex', 'formerly': 'xmldb'})\n"
+        "volumes[0] = volumes[0].model_copy(update={'name': 'corpus', 'formerly': 'texts', 'machine': 'basex'})\n"
+    )
+    renamed = lab.apply()
+    assert renamed.status == 0, renamed.output
+    assert steps(renamed, "run") == ["rename server xmldb", "rename port xmldb", "rename volume texts"]
+    assert (server(lab, "basex").id, volume(lab, "corpus").id) == before
+    assert lab.dry().changes == []
+    line = next(line for line in lab.cloud("snapshots").stdout.splitlines() if "  corpus  " in line)
+    dropped = lab.cloud("drop-snapshot", "basex", "--from", line.split()[0], "--yes")
+    assert dropped.returncode == 0, dropped.stderr
+    assert not [name for kind in ("snapshots", "images") for name in listed(lab.project)[kind] if line.split()[0] in name]

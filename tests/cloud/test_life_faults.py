@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.cloud.control.launch import Control
 from tests.cloud.faults import Proxy, answers, lost
-from tests.cloud.lab import listed, refusals, said
+from tests.cloud.lab import listed, refusals, said, settled
 from tests.cloud.project import Project, make_project
 from tests.cloud.test_life import FEWER, content, server, volume
 from tests.cloud.typed import Typed
@@ -54,7 +57,14 @@ def lab(project: Project, all_requests: Proxy) -> Typed:
 def proxy(all_requests: Proxy) -> Iterator[Proxy]:
     all_requests.forget()
     yield all_requests
+    assert versions(all_requests) <= {"volume 3.42"}  # of 2017, and only where a volume in use is extended
     all_requests.forget()
+
+
+def versions(proxy: Proxy) -> set[str]:
+    """The microversions that were asked for."""
+    named = ("openstack-api-version", "x-openstack-nova-api-version")
+    return {version for request, _ in list(proxy.requests) for name in named if (version := request.headers.get(name))}
 
 
 def goes_wrong(lab: Typed, *words: str) -> str:
@@ -124,12 +134,13 @@ def whole(lab: Typed) -> None:
         assert f"bin/cloud purge volume:{name.removeprefix('production-')}" in said(last)
 
 
-def cut_off(lab: Typed, proxy: Proxy, calls: int, *words: str) -> None:
+def cut_off(lab: Typed, proxy: Proxy, calls: int, *words: str, typed: str | None = None) -> None:
     """After one of its calls to the cloud, whichever; the last one, after which nothing can be cut off, is not among them."""
+    assert versions(proxy) <= {"volume 3.42"}
     proxy.forget()
     number = random.randrange(1, calls)
     print(f"{words[0]} is cut off after {number} calls")  # to be seen where the test fails
-    lab.cut_off(*words, when=lambda: calls_to(proxy) >= number)
+    lab.cut_off(*words, when=lambda: calls_to(proxy) >= number, typed=typed)
 
 
 def calls_to(proxy: Proxy) -> int:
@@ -155,9 +166,48 @@ def test_cut_off_anywhere_the_same_typed_again_completes_it(lab: Typed, proxy: P
         (4, "snapshot", "xmldb", "--stopped"),
         (9, "restore", "texts", "--yes"),
         (6, "rebuild", "web", "--yes"),
+        (2, "stop", "web", "--yes"),
     ):
         cut_off(lab, proxy, calls, *words)
         again(lab, *words)
+    succeeds(lab, "start", "web")
     assert server(lab, "web").flavor["original_name"] == "p2-4gb"
     assert volume(lab, "texts").size == 5
     whole(lab)
+
+
+def test_an_estate_ends_when_its_name_is_typed_and_cut_off_anywhere_nothing_is_left_in_the_end(lab: Typed, proxy: Proxy) -> None:
+    """With snapshots, an image, volumes that were kept aside, a door that is open and a machine that is shut off."""
+    for calls, *words in (
+        (2, "open-ssh", "web", "--until", f"{datetime.now() + timedelta(hours=1):%H:%M}", "--from", "198.51.100.9"),
+        (6, "quarantine", "xmldb", "--yes"),
+    ):
+        cut_off(lab, proxy, calls, *words)
+        for closing in re.findall(r"process ([0-9]+) of this computer closes it", succeeds(lab, *words)):
+            os.kill(int(closing), signal.SIGTERM)
+    storage = lab.project.member.block_storage
+    old = next(one for one in storage.volumes() if one.name.startswith("production-texts-until-"))
+    named = [f"snapshot:{one.name.removeprefix('production-')}" for one in storage.snapshots() if one.volume_id == old.id]
+    cut_off(lab, proxy, 2, "purge", *named, f"volume:{old.name.removeprefix('production-')}", "--yes")
+    for _ in settled():
+        if not any(one.status == "deleting" for one in (*storage.snapshots(), *storage.volumes())):
+            break
+    there = listed(lab.project)
+    left = [word for word in named if word.replace("snapshot:", "production-") in there["snapshots"]]
+    if old.name in there["volumes"]:
+        succeeds(lab, "purge", *left, f"volume:{old.name.removeprefix('production-')}", "--yes")
+    there = listed(lab.project)
+    assert old.name not in there["volumes"]
+    assert there["snapshots"]
+    assert there["images"]
+    assert any("-until-" in name for name in there["volumes"])
+    assert "production-quarantine" in there["groups"]
+
+    wrong = lab.cloud("teardown", typed="prodution")
+    assert (wrong.returncode, wrong.stderr.splitlines()[-1]) == (1, "Nothing was deleted.")
+    assert listed(lab.project) == there
+    cut_off(lab, proxy, 20, "teardown", typed="production")
+    ended = lab.cloud("teardown", typed="production")
+    assert ended.returncode == 0, ended.stderr
+    there = listed(lab.project)
+    assert there == {kind: ["default"] if kind == "groups" else [] for kind in there}

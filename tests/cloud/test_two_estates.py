@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
+
+from tests.cloud.control.launch import Control
 from tests.cloud.lab import listed, refusals, said
-from tests.cloud.project import Project
+from tests.cloud.project import CLOUD, Project, make_project
 from tests.cloud.typed import Typed
 
 BOTH = """
@@ -77,3 +80,23 @@ def test_two_estates_of_one_project_do_not_touch_each_other_and_are_compared(pro
     ended = test.cloud("teardown", "--yes")
     assert ended.returncode == 0, ended.stderr
     assert (listed(project), ids_of(project)) == (alone, ids)
+
+
+def test_two_estates_in_two_projects_are_told_apart_by_their_clouds(project: Project, control: Control, tmp_path: Path) -> None:
+    other = make_project(control.place, tmp_path / "other")
+    clouds = yaml.safe_load(project.clouds.read_text())
+    clouds["clouds"]["lab-test"] = yaml.safe_load(other.clouds.read_text())["clouds"][CLOUD]
+    project.clouds.write_text(yaml.safe_dump(clouds))
+    production = Typed(project, tmp_path, project.environment())
+    production.declare(BOTH + "estates[1] = estates[1].model_copy(update={'cloud': 'lab-test', 'without': ('texts',)})\n")
+    test = production.estate("test")
+    refused = test.apply()
+    assert refused.status != 0
+    assert "OS_CLOUD is lab, but estate test is declared to live in lab-test" in refused.output
+    test.environment = {**test.environment, "OS_CLOUD": "lab-test"}
+    made = test.apply()
+    assert made.status == 0, made.output
+    assert listed(other)["servers"] == ["test-web"]
+    assert not any(names for kind, names in listed(project).items() if kind != "groups")
+    for one in (other.member, other.admin):
+        one.close()

@@ -6,7 +6,8 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from recettes.containers.waiting import until
 from tests.cloud.lab import CloudLab
@@ -26,33 +27,43 @@ exit "$(cat "$SSH_STATUS")"
 """
 
 
+@contextmanager
+def keyboard(typed: str | None) -> Iterator[int]:
+    """Where somebody types that line; with None there is nobody."""
+    if typed is None:
+        yield subprocess.DEVNULL
+        return
+    person, terminal = pty.openpty()
+    os.write(person, f"{typed}\n".encode())
+    try:
+        yield terminal
+    finally:
+        os.close(person)
+        os.close(terminal)
+
+
 class Typed(CloudLab):
     """A lab in a project, its commands, and somebody at the keyboard."""
 
     def cloud(self, *words: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
         """With somebody at the keyboard where `typed` is given."""
-        keyboard, terminal = pty.openpty()
-        if typed is not None:
-            os.write(keyboard, f"{typed}\n".encode())
-        try:
+        with keyboard(typed) as terminal:
             return subprocess.run(
-                [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), capture_output=True,
-                stdin=subprocess.DEVNULL if typed is None else terminal, text=True, timeout=900, check=False,
+                [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), capture_output=True, stdin=terminal, text=True,
+                timeout=900, check=False,
             )  # fmt: skip
-        finally:
-            os.close(keyboard)
-            os.close(terminal)
 
-    def cut_off(self, *words: str, when: Callable[[], bool]) -> None:
+    def cut_off(self, *words: str, when: Callable[[], bool], typed: str | None = None) -> None:
         """The same, and all its processes are killed at that moment, which comes before it is through."""
-        run = subprocess.Popen(
-            [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
-        until(lambda: when() or run.poll() is not None, f"the moment for {words[0]} to be cut off")
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)
-        output, _ = run.communicate()
+        with keyboard(typed) as terminal:
+            run = subprocess.Popen(
+                [*COMMAND, *words], cwd=ROOT, env=self.surroundings(), stdin=terminal, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            )  # fmt: skip
+            until(lambda: when() or run.poll() is not None, f"the moment for {words[0]} to be cut off")
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+            output, _ = run.communicate()
         assert run.returncode == -signal.SIGKILL, output
 
     def surroundings(self) -> dict[str, str]:

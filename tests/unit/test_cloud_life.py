@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
 from recettes.cloud.life.sizes import GROW
 from recettes.cloud.marks import KEPT, SSH_WINDOW, Mark
-from recettes.cloud.plan import EVERYTHING, plan_cloud
+from recettes.cloud.plan import everything, plan_cloud
 from recettes.cloud.wanted import WantedCloud
 from recettes.declarations.cloud import Needs
 from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
@@ -194,6 +195,15 @@ def test_a_machine_is_shut_off_whatever_else_is_wrong() -> None:
     assert "change port web" in in_order(plan)
 
 
+def test_a_machine_that_is_not_declared_any_more_is_shut_off_like_any_other() -> None:
+    less = wanted(lab(WEB, XMLDB.model_copy(update={"until": date(2026, 5, 3)}), volumes=()))
+    plan = asked(converged(), "quarantine", "xmldb", less)
+    assert plan.refusals == ()
+    assert in_order(plan) == in_order(asked(converged(), "quarantine", "xmldb"))
+    shut = labelled(converged(), "xmldb", "quarantined")
+    assert "what to open again is not known" in asked(shut, "quarantine", "xmldb", less, end="1").refusals[0]
+
+
 def with_window(note: str) -> CloudState:
     state = converged()
     default, web, other = state.groups
@@ -246,5 +256,13 @@ def test_a_snapshot_is_deleted_by_machine_and_label() -> None:
         f"delete snapshot texts-{LABEL}",
         f"delete image xmldb-{LABEL}",
     ]
-    assert f"delete image xmldb-{LABEL}" in in_order(plan_cloud(state, WANTED, [EVERYTHING]))
+    assert f"delete image xmldb-{LABEL}" in in_order(plan_cloud(state, WANTED, [everything("production")]))
     assert "there is no snapshot" in asked(state, "drop-snapshot", "apps", label=LABEL).refusals[0]
+
+
+def test_a_disk_that_is_uploaded_still_is_a_snapshot_that_can_go_and_not_yet_one_to_restore_from() -> None:
+    image = Image("im", "", "", snapshot=True, mark=Mark("production", "image", f"xmldb-{LABEL}"), status="saving")
+    state = replace(converged(), images=(*converged().images, image))
+    assert asked(state, "restore", "xmldb", now=LATER).refusals == (f"snapshot {LABEL}: xmldb is saving",)
+    assert f"delete image xmldb-{LABEL}" in done(plan_cloud(state, WANTED, [everything("production")]))
+    assert done(asked(state, "drop-snapshot", "xmldb", label=LABEL)) == [f"delete image xmldb-{LABEL}"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from recettes.cloud import quota
-from recettes.cloud.actual import Allowance, SecurityGroup, Volume
+from recettes.cloud.actual import Allowance, CloudState, Image, SecurityGroup, Volume
 from recettes.cloud.plan import plan_cloud
 from recettes.declarations.cloud import Needs
 from tests.unit.test_cloud_life import LABEL, LATER, asked, in_order, labelled, taken_of, with_server
@@ -64,6 +64,36 @@ def test_a_restore_that_was_cut_off_goes_on_and_no_empty_volume_is_made_meanwhil
     ]
 
 
+def test_a_machine_restored_by_half_is_not_made_of_an_old_volume_and_a_new_one() -> None:
+    files = TEXTS.model_copy(update={"machine": "web", "name": "files"})
+    want = wanted(lab(WEB, XMLDB, volumes=(TEXTS, files)))
+    state = taken_of("web-root")
+    (root, texts), (taken,) = state.volumes, state.snapshots
+    old = Volume("f", "", mark("volume", "files"), 100, "in-use", ("vw",))
+    taken = replace(taken, id="s-files", mark=mark("snapshot", f"files-{LABEL}"), volume="f")
+    state = replace(state, volumes=(root, texts, old), snapshots=(*state.snapshots, taken))
+    made = asked(state, "restore", "web", want, now=LATER).steps[0]
+    assert made.key == f"restore volume files-from-{LABEL}"
+    new = Volume("nf", "", made.mark, 100, "available", metadata=made.arguments["metadata"])
+
+    # The system's volume was exchanged, and the other was not.
+    apart = replace(root, status="available", servers=()), texts, replace(old, status="available", servers=()), new
+    half = replace(state, servers=state.servers[1:], ports=(replace(state.ports[0], device=""), state.ports[1]), volumes=apart)
+    plan = plan_cloud(half, want)
+    assert done(plan) == []
+    assert plan.obstacles == (f"volume files is being restored, and that was cut off: bin/cloud restore web --from {LABEL}",)
+    assert "purge" not in " ".join(plan.notes)
+    assert in_order(asked(half, "restore", "web", want, now=LATER))[-2:] == ["create server web", "attach volume files"]
+
+    # Where the machine is there still, all of it was asked for, too.
+    there = replace(half, servers=state.servers, ports=state.ports)
+    assert plan_cloud(with_server(there, "web", status="SHUTOFF"), want).obstacles == plan.obstacles
+    # Nothing was exchanged yet: it is as it was, and the new volume is one too many.
+    begun = plan_cloud(with_server(replace(state, volumes=(root, texts, old, new)), "web", status="SHUTOFF"), want)
+    assert (done(begun), begun.obstacles) == (["start server web"], ())
+    assert f"bin/cloud purge volume:files-from-{LABEL}" in begun.notes[0]
+
+
 def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_its_volumes() -> None:
     plan = asked(taken_of("web-root"), "restore", "web", now=LATER)
     assert in_order(plan) == [
@@ -77,6 +107,38 @@ def test_a_machine_whose_system_is_restored_is_made_anew_with_its_address_and_it
     created = plan.steps[-1].arguments
     assert (created["volume"], created["port"], plan.ids["port/web"]) == ("@volume/web-root", "@port/web", "pw")
     assert plan.ids["server/web"] == "vw"
+
+
+def with_its_disk(state: CloudState) -> CloudState:
+    """The system of xmldb, which lies on its flavour's disk, was taken at the same moment."""
+    image = Image("im", "", "", snapshot=True, mark=mark("image", f"xmldb-{LABEL}"))
+    return replace(state, images=(*state.images, image))
+
+
+def test_a_system_on_its_own_disk_is_restored_while_the_machine_has_no_volume() -> None:
+    plan = asked(with_its_disk(taken_of("texts")), "restore", "xmldb", now=LATER)
+    assert in_order(plan) == [
+        f"restore volume texts-from-{LABEL}",
+        "stop server xmldb",
+        "detach volume texts",
+        "rebuild server xmldb",
+        f"rename volume texts to texts-until-{LATER}",
+        f"rename volume texts-from-{LABEL} to texts",
+        "attach volume texts",
+        "start server xmldb",
+    ]
+    (rebuilt,) = (step for step in plan.steps if step.action == "rebuild")
+    assert "detach volume texts" in rebuilt.needs
+    assert all("rebuild server xmldb" in step.needs for step in plan.steps if step.action == "rename")
+    alone = with_its_disk(replace(taken_of(), volumes=converged().volumes[:1]))
+    assert done(asked(alone, "restore", "xmldb", now=LATER)) == ["rebuild server xmldb"]
+    gone = replace(alone, servers=alone.servers[:1])
+    assert "machine xmldb is not there" in asked(gone, "restore", "xmldb", now=LATER).refusals[0]
+
+
+def test_where_one_volume_is_asked_for_the_system_stays_as_it_is() -> None:
+    plan = asked(with_its_disk(taken_of("texts")), "restore", "texts", now=LATER)
+    assert "rebuild server xmldb" not in done(plan)
 
 
 def test_the_system_of_a_volume_is_not_restored_where_the_new_server_would_not_use_it() -> None:
@@ -184,3 +246,25 @@ def test_no_server_goes_that_could_not_be_made_again_with_all_that_it_has() -> N
     plan = asked(state, "rebuild", "web", want, now=LATER)
     assert "volume files is in state error_extending" in plan.refusals[0]
     assert plan.steps == ()
+
+
+def test_what_was_taken_before_a_rename_is_a_snapshot_of_what_it_is_called_now() -> None:
+    server = XMLDB.model_copy(update={"name": "texts-server", "formerly": "xmldb"})
+    volume = TEXTS.model_copy(update={"machine": "texts-server", "name": "corpus", "formerly": "texts"})
+    want = wanted(lab(WEB, server, volumes=(volume,)))
+    before = with_its_disk(taken_of("texts"))
+    web, xmldb = before.servers
+    assert "there is no snapshot" in asked(before, "restore", "corpus", want, now=LATER).refusals[0]  # it is texts still
+    root, texts = before.volumes
+    state = replace(
+        before,
+        servers=(web, replace(xmldb, mark=mark("server", "texts-server"))),
+        volumes=(root, replace(texts, mark=mark("volume", "corpus"))),
+    )
+    restored = asked(state, "restore", "texts-server", want, now=LATER)
+    assert in_order(restored)[0] == f"restore volume corpus-from-{LABEL}"
+    assert restored.steps[0].arguments["snapshot"] == "s-texts"
+    assert "rebuild server texts-server" in done(restored)
+    dropped = asked(state, "drop-snapshot", "texts-server", want, label=LABEL)
+    assert sorted(in_order(dropped)) == [f"delete image texts-server-{LABEL}", f"delete snapshot corpus-{LABEL}"]
+    assert dropped.ids[f"snapshot/corpus-{LABEL}"] == "s-texts"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -20,14 +20,13 @@ from recettes.cloud.actual import (
     Rule,
     SecurityGroup,
     Server,
-    Snapshot,
     Subnet,
     Volume,
 )
 from recettes.cloud.draft import CloudPlan
 from recettes.cloud.groups import OUT
 from recettes.cloud.marks import GROUPS, KEPT, Mark
-from recettes.cloud.plan import EVERYTHING, plan_cloud
+from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import from_json, to_json
 from recettes.cloud.wanted import WantedCloud, wanted_cloud
 from recettes.declarations.cloud import Cloud, CloudMachine, CloudVolume, Needs
@@ -150,6 +149,17 @@ def test_an_edited_flow_is_one_rule_that_goes_and_one_that_comes() -> None:
     ]
 
 
+def test_a_rule_that_goes_makes_room_for_the_one_that_comes() -> None:
+    edited = wanted(lab(flows=(SITES, Flow(source="web", to="xmldb", port=8985, why="moved"))))
+    full = replace(converged(), quota={quota.RULES: Allowance(20, 20)})
+    plan = plan_cloud(full, edited)
+    assert plan.refusals == ()
+    close, opening = plan.steps
+    assert close.key in opening.needs
+    more = wanted(lab(flows=(SITES, EDITIONS, Flow(source="web", to="xmldb", port=8985, why="also"))))
+    assert plan_cloud(full, more).refusals == ("needs 1 security group rules, 0 left of 20",)
+
+
 def damaged(state: CloudState, **changes: object) -> list[str]:
     return done(plan_cloud(replace(state, **changes), WANTED))  # type: ignore[arg-type]
 
@@ -248,28 +258,17 @@ def test_a_taken_name_stops_what_needs_it_and_nothing_else() -> None:
     assert not [key for key in done(plan) if "texts" in key]
 
 
-def test_what_is_not_declared_any_more_stays_until_it_is_named() -> None:
-    state = converged()
-    less = wanted(lab(WEB, volumes=()))
-    plan = plan_cloud(state, less)
-    assert done(plan) == []
-    assert sorted(note.split(" is left over")[0] for note in plan.notes) == ["server xmldb", "volume texts"]
-    plan = plan_cloud(state, less, ["volume:texts"])
-    assert "is attached to production-xmldb: purge that as well" in plan.refusals[0]
-    plan = plan_cloud(state, less, ["volume:texts", "server:xmldb"])
-    assert done(plan) == ["stop server xmldb", "delete server xmldb", "delete volume texts", "delete port xmldb"]
-    assert plan.steps[1].needs == ("stop server xmldb",)
-    assert "delete server xmldb" in plan.steps[2].needs
-    assert "take it out there first" in plan_cloud(state, WANTED, ["volume:texts"]).refusals[0]
-    assert "there is no volume:other to purge" in plan_cloud(state, less, ["volume:other"]).refusals[0]
-    kept = replace(state, snapshots=(Snapshot("sn", "before", None, "t", 100, "available", ""),))
-    assert "has the snapshot before" in plan_cloud(kept, less, ["volume:texts", "server:xmldb"]).refusals[0]
-
-
-def test_a_group_without_machines_goes_once_nothing_is_in_it() -> None:
-    state = converged()
-    gone = replace(state, servers=state.servers[:1], ports=state.ports[:1], volumes=state.volumes[:1])
-    assert done(plan_cloud(gone, wanted(lab(WEB, volumes=())))) == ["delete group xmldb"]
+def test_a_taken_name_is_told_and_takes_nothing_of_the_quota() -> None:
+    stranger = Network("x", "production-private", None)
+    full = {quota.NETWORKS: Allowance(1, 1), quota.PORTS: Allowance(0, 0), quota.SERVERS: Allowance(0, 0)}
+    plan = plan_cloud(replace(BARE, networks=(*BARE.networks, stranger), quota=full), WANTED)
+    assert plan.refusals == ()
+    assert "network production-private: there is one of this name that the estate did not make" in plan.obstacles[0]
+    assert "create volume texts" in done(plan)
+    small = {**full, quota.VOLUMES: Allowance(0, 0)}
+    refused = plan_cloud(replace(BARE, networks=(*BARE.networks, stranger), quota=small), WANTED)
+    assert (refused.refusals, refused.steps) == (("needs 1 volumes, 0 left of 0",), ())
+    assert refused.obstacles == plan.obstacles
 
 
 def test_a_rename_is_not_a_delete() -> None:
@@ -277,41 +276,6 @@ def test_a_rename_is_not_a_delete() -> None:
     volume = TEXTS.model_copy(update={"machine": "texts-server", "name": "corpus", "formerly": "texts"})
     want = wanted(lab(WEB, renamed, volumes=(volume,)))
     assert done(plan_cloud(converged(), want)) == ["rename server xmldb", "rename port xmldb", "rename volume texts"]
-
-
-def test_a_machine_for_a_task_is_reported_when_its_day_has_passed() -> None:
-    task = CloudMachine(name="vips", groups=("compute",), flavour="c4", until=date(2026, 5, 3))
-    state = converged()
-    labels = {**mark("server", "vips").metadata, GROUPS: "compute"}
-    vips = Server("v", "production-vips", mark("server", "vips"), "ACTIVE", flavor="f2", metadata=labels)
-    want = wanted(lab(WEB, XMLDB, task))
-    plan = plan_cloud(replace(state, servers=(*state.servers, vips)), want)
-    assert done(plan) == []
-    assert plan.notes == ("server vips ended on 2026-05-03: bin/cloud purge server:vips",)
-    assert "create server vips" in done(plan_cloud(state, replace(want, machines=(*want.machines, task), ended={})))
-    # It can be removed while it is still declared: its day says that it is over.
-    purged = plan_cloud(replace(state, servers=(*state.servers, vips)), want, ["server:vips"])
-    assert (done(purged), purged.refusals) == (["stop server vips", "delete server vips"], ())
-
-
-def test_a_volume_of_a_machine_whose_day_has_passed_is_still_declared() -> None:
-    task = CloudMachine(name="vips", groups=("compute",), flavour="c4", until=date(2026, 5, 3))
-    scans = CloudVolume(name="scans", machine="vips", size=50, mount="/srv/scans")
-    state = converged()
-    state = replace(state, volumes=(*state.volumes, Volume("sc", "production-scans", mark("volume", "scans"), 50, "available")))
-    want = wanted(lab(WEB, XMLDB, task, volumes=(TEXTS, scans)))
-    plan = plan_cloud(state, want)
-    assert (done(plan), plan.notes) == ([], ())
-    assert "take it out there first" in plan_cloud(state, want, ["volume:scans"]).refusals[0]
-
-
-def test_what_is_purged_does_not_wait_for_what_it_makes_room_for() -> None:
-    full = {quota.VCPUS: Allowance(6, 6)}
-    state = replace(converged(), quota=full)
-    more = wanted(lab(WEB, XMLDB.model_copy(update={"name": "texts-server"}), volumes=()))
-    assert "2 left" not in plan_cloud(state, more).refusals[0]
-    purged = plan_cloud(state, more, ["server:xmldb"])
-    assert (done(purged), purged.refusals) == (["stop server xmldb", "delete server xmldb", "delete port xmldb"], ())
 
 
 def test_a_server_is_plugged_into_its_own_port() -> None:
@@ -336,11 +300,3 @@ def test_a_system_smaller_than_declared_is_told() -> None:
     plan = plan_cloud(converged(), wanted(lab(WEB.model_copy(update={"root": 40}), XMLDB)))
     assert done(plan) == []
     assert "20 GB, and 40 GB are declared: it is extended by bin/cloud extend web-root" in plan.notes[0]
-
-
-def test_everything_goes_only_when_everything_is_named() -> None:
-    state = converged()
-    keys = done(plan_cloud(state, WANTED, [EVERYTHING]))
-    assert keys[:2] == ["delete server web", "delete server xmldb"]
-    assert keys[-1] == "delete network private"
-    assert len(keys) == len(state.marked("production"))

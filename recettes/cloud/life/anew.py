@@ -16,7 +16,7 @@ from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
 from recettes.cloud.life.sizes import apart, together
 from recettes.cloud.life.snapshots import image_taken, part_of, taken
-from recettes.cloud.marks import QUARANTINED, Mark, kept
+from recettes.cloud.marks import QUARANTINED, RESTORES, Mark, kept
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import Step, reference
 from recettes.cloud.wanted import WantedCloud
@@ -67,7 +67,7 @@ def plan_restore(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
         for item in chosen
         if (snapshot := found(draft.state.snapshots, draft.mark("snapshot", names.snapshot(item, label))))
     }
-    _Exchange(draft, wanted, machine, label, asked.options["now"]).restore(snapshots)
+    _Exchange(draft, wanted, machine, asked, label).restore(snapshots)
 
 
 def plan_rebuild(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
@@ -75,14 +75,15 @@ def plan_rebuild(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if asked.name not in {one.name for one in wanted.machines}:
         draft.refusals.append(f"machine {asked.name} is not declared")
         return
-    _Exchange(draft, wanted, asked.name, "", asked.options["now"]).rebuild()
+    _Exchange(draft, wanted, asked.name, asked).rebuild()
 
 
 class _Exchange:
     """Volumes of one machine, and perhaps its server, for others."""
 
-    def __init__(self, draft: LifeDraft, wanted: WantedCloud, machine: str, label: str, now: str) -> None:
-        self.draft, self.wanted, self.machine, self.label, self.now = draft, wanted, machine, label, now
+    def __init__(self, draft: LifeDraft, wanted: WantedCloud, machine: str, asked: Asked, label: str = "") -> None:
+        self.draft, self.wanted, self.machine, self.label = draft, wanted, machine, label
+        self.asked, self.now = asked.name, asked.options["now"]
         self.server = found(draft.state.servers, draft.mark("server", machine))
         if self.server:
             draft.ids[f"server/{machine}"] = self.server.id
@@ -98,21 +99,23 @@ class _Exchange:
             )
             return
         made = [self._made(item, snapshot) for item, snapshot in snapshots.items()]
-        disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.machine, self.label)))
         if root in snapshots:
             gone = self._server_gone(*made)
             self._renewed({item: self._exchanged(item, *made, *gone) for item in snapshots})
             return
-        if disk is not None:
-            made.append(self._from_image(disk.id, f"as of {self.label}", *made))
-        if not snapshots:
-            return
-        old = {item: one for item in snapshots if (one := found(draft.state.volumes, draft.mark("volume", item)))}
         if self.server is None:
             draft.refusals.append(f"machine {self.machine} is not there: a run of deploys/cloud.py makes it first")
             return
+        # Of one volume that is asked for, the machine's system is no part.
+        disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.asked, self.label)))
+        if disk is not None and not snapshots:
+            self._from_image(disk.id, f"as of {self.label}")
+            return
+        old = {item: one for item in snapshots if (one := found(draft.state.volumes, draft.mark("volume", item)))}
         draft.ids |= {f"volume/{item}": volume.id for item, volume in old.items()}
         free = apart(draft, self.server, old, *made)
+        if disk is not None:  # stopped and without its volumes: the old system is never started on data newer than it
+            free = (*free, self._from_image(disk.id, f"as of {self.label}", *made, *free))
         exchanged = [self._exchanged(item, *made, *free) for item in snapshots]
         together(draft, self.server, snapshots, *exchanged)
 
@@ -173,7 +176,12 @@ class _Exchange:
         draft.needed[quota.VOLUMES] += 1
         draft.needed[quota.VOLUME_SIZE] += snapshot.size
         return draft.step(
-            "restore", mark, wanted=f"{snapshot.size} GB, from its snapshot", size=snapshot.size, snapshot=snapshot.id
+            "restore",
+            mark,
+            wanted=f"{snapshot.size} GB, from its snapshot",
+            size=snapshot.size,
+            snapshot=snapshot.id,
+            metadata={**mark.metadata, RESTORES: self.asked},
         )
 
     def _exchanged(self, item: str, *before: str) -> str:

@@ -30,8 +30,8 @@ def plan_quarantine(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None
     machine = next((one for one in wanted.machines if one.name == asked.name), None)
     if server is None:
         return
-    if machine is None:
-        draft.refusals.append(f"machine {asked.name} is not declared, so what is left open or opened again is not known")
+    if machine is None and "end" in asked.options:
+        draft.refusals.append(f"machine {asked.name} is not declared, or its day has passed: what to open again is not known")
         return
     words = kept(server.metadata)
     words = words - {QUARANTINED} if "end" in asked.options else words | {QUARANTINED}
@@ -43,7 +43,7 @@ def plan_quarantine(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None
     # A jump through web, where there is such a group.
     shut = frozenset(rule for rule in wanted.quarantine if rule.remote not in GROUPS or f"group/{rule.remote}" in draft.ids)
     plan_groups(draft, replace(wanted, rules=wanted.rules if "end" in asked.options else {}, quarantine=shut))
-    plan_port(draft, machine)
+    plan_port(draft, asked.name, machine.groups if machine else ())
     if "end" not in asked.options:
         draft.obstacles += [f"{other}: it is not shut" for other in strange_ports(draft, asked.name, server)]
     draft.steps = [

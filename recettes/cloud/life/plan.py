@@ -12,7 +12,7 @@ from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.doors import plan_quarantine, plan_window, plan_window_end
 from recettes.cloud.life.power import plan_reboot, plan_start, plan_stop
 from recettes.cloud.life.sizes import plan_extend, plan_resize
-from recettes.cloud.life.snapshots import plan_drop, plan_snapshot
+from recettes.cloud.life.snapshots import plan_drop, plan_snapshot, renamed
 from recettes.cloud.plan import twice
 from recettes.cloud.wanted import WantedCloud
 
@@ -36,6 +36,7 @@ def plan_life(state: CloudState, wanted: WantedCloud, asked: Asked) -> CloudPlan
     """Exact, like any plan; what cannot be had is refused before anything is begun."""
     if doubles := twice(state, wanted.estate):
         return CloudPlan(refusals=tuple(doubles))
+    state = renamed(state, wanted)
     draft = LifeDraft(wanted.estate, state)
     _PLANS[asked.command](draft, wanted, asked)
     draft.refusals += quota.too_much(draft.needed, state.quota)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recettes.cloud import quota
@@ -41,8 +41,30 @@ def taken(state: CloudState, estate: str) -> list[Taken]:
             found.append(Taken(*parts, snapshot.size, snapshot.status, together=snapshot.together))
     for image in state.images:
         if image.mark and image.mark.estate == estate and (parts := names.of_snapshot(image.mark.item)):
-            found.append(Taken(*parts, image.least_disk, "available", image=True, together=image.together))
+            status = "available" if image.status == "active" else image.status
+            found.append(Taken(*parts, image.least_disk, status, image=True, together=image.together))
     return sorted(found, key=lambda one: (one.label, one.item))
+
+
+def renamed(state: CloudState, wanted: WantedCloud) -> CloudState:
+    """What was taken of a machine or volume while it had another name is called by the one that it has now."""
+    there = {thing.mark for thing in (*state.servers, *state.volumes)}
+    new = {(one.formerly, "server"): one.name for one in wanted.machines}
+    new |= {(root_volume(one.formerly), "volume"): root_volume(one.name) for one in wanted.machines if one.formerly}
+    new |= {(one.formerly, "volume"): one.name for one in wanted.volumes}
+    by_item = {old: name for (old, kind), name in new.items() if old and Mark(wanted.estate, kind, old) not in there}
+
+    def of(mark: Mark | None) -> Mark | None:
+        parts = names.of_snapshot(mark.item) if mark and mark.estate == wanted.estate else None
+        if mark is None or parts is None or parts[0] not in by_item:
+            return mark
+        return Mark(mark.estate, mark.kind, names.snapshot(by_item[parts[0]], parts[1]))
+
+    return replace(
+        state,
+        snapshots=tuple(replace(one, mark=of(one.mark)) for one in state.snapshots),
+        images=tuple(replace(one, mark=of(one.mark)) for one in state.images),
+    )
 
 
 def part_of(one: Taken, found: Iterable[Taken]) -> str:

@@ -1,0 +1,83 @@
+"""bin/cloud on the administrator's computer, where no cloud answers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recettes import cloud_cli, cloud_life_cli
+from recettes.cloud.life.asked import Asked
+from recettes.cloud_cli import main
+from recettes.estate import Estate, EstateError, Machine
+from tests.unit.test_cloud_life import labelled, with_server
+from tests.unit.test_cloud_plan import converged
+
+
+def test_a_door_is_closed_however_often_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    statuses = [1, 1, 0]
+    slept: list[float] = []
+
+    def carried_out(asked: Asked, *, dry: bool, asks: bool) -> int:
+        assert (asked.command, asked.options) == ("close-ssh", {})
+        return statuses.pop(0)
+
+    monkeypatch.setattr(cloud_life_cli, "_carried_out", carried_out)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert main(["close-ssh", "--at", "2020-01-01T00:00+00:00"]) == 0
+    assert (statuses, slept) == ([], [60.0, 60.0])
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is run of an estate of two machines, web and xmldb; the cloud itself cannot be brought to what is declared."""
+    ran: list[str] = []
+
+    def pyinfra(*words: str) -> int:
+        ran.append(" ".join(words))
+        return int(words[0] == "deploys/cloud.py")
+
+    machines = {name: Machine(name, "10.20.0.9", (name,)) for name in ("web", "xmldb")}
+    monkeypatch.setattr(cloud_cli, "_pyinfra", pyinfra)
+    monkeypatch.setattr(cloud_cli, "present_estate", lambda: Estate("production", Path("/nowhere"), machines))
+    monkeypatch.setattr(cloud_cli, "told", lambda *words: (True, f"the console of {words[2]}"))
+    monkeypatch.setattr(cloud_cli, "_reached", lambda estate, name: ran.append(f"wait for {name}"))
+    return ran
+
+
+def test_what_the_cloud_did_not_do_keeps_no_machine_from_its_own_run(
+    runs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cloud_cli, "present_cloud", converged)
+    assert main(["up"]) == 1
+    assert [*runs[:1], *sorted(runs[1:3]), *runs[3:]] == [
+        "deploys/cloud.py -y",
+        "wait for web",
+        "wait for xmldb",
+        "deploys/lab.py -y",
+    ]
+
+    runs.clear()
+    monkeypatch.setattr(cloud_cli, "present_cloud", lambda: with_server(converged(), "xmldb", status="ERROR"))
+    assert main(["up"]) == 1
+    assert runs == ["deploys/cloud.py -y", "wait for web", "deploys/lab.py -y --limit web"]
+    assert "xmldb is in state ERROR. Its console:\nthe console of xmldb" in capsys.readouterr().err
+
+    runs.clear()
+    monkeypatch.setattr(cloud_cli, "present_cloud", lambda: labelled(converged(), "web", "stopped"))
+    assert main(["up"]) == 1
+    assert runs == ["deploys/cloud.py -y", "wait for xmldb", "deploys/lab.py -y --limit xmldb"]
+
+
+def test_an_estate_is_not_torn_down_by_a_purge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", "--yes", "everything:production"]) == 1
+    assert "everything:production is no KIND:NAME such as volume:old. Nothing was deleted." in capsys.readouterr().err
+
+
+def test_a_computer_without_a_public_address_is_asked_for_the_one_that_it_is_seen_with() -> None:
+    (address,) = converged().floating_ips
+    state = replace(converged(), floating_ips=(replace(address, address="127.0.0.1"),))
+    with pytest.raises(EstateError, match="say --from ADDRESS"):
+        cloud_life_cli._own_address(state, "production")
