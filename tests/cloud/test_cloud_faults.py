@@ -93,7 +93,7 @@ def test_what_fails_is_a_sentence_and_the_rest_goes_on(lab: CloudLab, proxy: Pro
     project.quota(cores=4)
     # Somebody else has taken the last address meanwhile.
     proxy.add("neutron", "POST", "/v2.0/floatingips", meanwhile(lambda: project.quota(floating_ips=0)))
-    with trouble(project.place, SPAWNING, "production-xmldb"):
+    with trouble(project.place, SPAWNING, project.id, "production-xmldb"):
         run = lab.apply()
     assert run.status != 0
     assert "create floating-ip web: the project's quota does not allow it" in refusals(run)
@@ -116,7 +116,7 @@ def test_a_volume_that_is_never_attached_is_told_in_the_end(lab: CloudLab, proje
     more = "volumes[:] = [CloudVolume(name='data', machine='web', size=1, mount='/srv/data')]\nlab = Lab("
     (lab.group_data / "lab.py").write_text(text.replace("lab = Lab(", more))
     lab.environment["RECETTES_CLOUD_PATIENCE"] = "4"
-    with trouble(project.place, ATTACHING, "production-web"):
+    with trouble(project.place, ATTACHING, project.id, "production-web"):
         run = lab.apply()
     assert run.status != 0
     assert "attaching volume data has not happened in 4 seconds" in refusals(run)

@@ -54,7 +54,7 @@ def test_quotas_are_the_projects_own(project: Project) -> None:
 
 def test_a_server_fails_and_a_volume_is_stuck_where_a_test_wants_it(project: Project) -> None:
     cloud = project.member
-    with trouble(project.place, SPAWNING, "doomed"):
+    with trouble(project.place, SPAWNING, project.id, "doomed"):
         doomed = make_server(project, "doomed")
         with pytest.raises(exceptions.ResourceFailure):
             cloud.compute.wait_for_server(doomed, interval=0.1)
@@ -62,7 +62,7 @@ def test_a_server_fails_and_a_volume_is_stuck_where_a_test_wants_it(project: Pro
     server = cloud.compute.wait_for_server(make_server(project, "web"), interval=0.1)
     volume = cloud.block_storage.create_volume(name="data", size=1)
     cloud.block_storage.wait_for_status(volume, interval=0.1)
-    with trouble(project.place, ATTACHING, "web"):
+    with trouble(project.place, ATTACHING, project.id, "web"):
         cloud.compute.create_volume_attachment(server, volume_id=volume.id)
         cloud.block_storage.wait_for_status(volume, status="attaching", interval=0.05)
     cloud.block_storage.wait_for_status(volume, status="in-use", interval=0.1)

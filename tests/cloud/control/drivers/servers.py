@@ -21,12 +21,12 @@ class Servers(fake.FakeDriverWithoutFakeNodes):
     capabilities: ClassVar = {**fake.FakeDriver.capabilities, "supports_migrate_to_same_host": True}
 
     def spawn(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        if troubled(_place, SPAWNING, instance.display_name):
+        if troubled(_place, SPAWNING, instance.project_id, instance.display_name):
             raise RuntimeError("the hypervisor has no space left")
         super().spawn(context, instance, *args, **kwargs)
 
     def attach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        while troubled(_place, ATTACHING, instance.display_name):
+        while troubled(_place, ATTACHING, instance.project_id, instance.display_name):
             time.sleep(0.1)
         super().attach_volume(context, connection_info, instance, *args, **kwargs)
 
