@@ -103,8 +103,8 @@ def test_a_controller_that_does_not_answer_ends_no_job(slow: Cluster, long: str)
 
 
 def test_a_drained_node_keeps_a_job_waiting(slow: Cluster, long: str) -> None:
-    slow.machine.run(f"scontrol update nodename={HOST} state=drain reason=test")
-    assert state(slow) == "draining"
+    drain = f"scontrol update nodename={HOST} state=drain reason=test"
+    until(lambda: slow.machine.run(drain, check=False).code == 0 and state(slow) == "draining", "the node is drained")
     try:
         handed_in(slow, "waiting")
         assert slow.status("waiting")["state"] == "queued"
