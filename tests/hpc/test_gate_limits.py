@@ -12,6 +12,7 @@ from time import struct_time
 
 import pytest
 
+from recettes.containers.waiting import until
 from tests.hpc.account import ADDRESS, Account, program, stream
 from tests.hpc.inside import GATE, call
 
@@ -32,9 +33,7 @@ def test_stop_ends_an_upload_under_way(account: Account) -> None:
     assert call.stdin and call.stderr
     call.stdin.write(stream(PAGE)[:-6])
     call.stdin.flush()
-    deadline = time.monotonic() + 20
-    while not list(account.spool.glob("batches/abc/images/*.p.png")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: any(account.spool.glob("batches/abc/images/*.p.png")), "the page is there", seconds=20)
     (account.folder / "STOP").touch()
     call.stdin.write(b"end 1\n")
     call.stdin.close()
@@ -52,9 +51,7 @@ def test_stop_ends_an_upload_within_a_page_and_a_fetch_within_a_result(account: 
     upload.stdin.write(stream({"slow.png": b"x" * 100_000})[:1000])
     upload.stdin.flush()
     fetch.stdout.read(1000)
-    until = time.monotonic() + 20
-    while not list(account.spool.glob("batches/new/images/.part-slow.png")) and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: any(account.spool.glob("batches/new/images/.part-slow.png")), "the page has begun", seconds=20)
     (account.folder / "STOP").touch()
     upload.stdin.write(b"x")
     upload.stdin.flush()
