@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hpc.account import Account, digest, stream
+from tests.hpc.account import Account, digest, program, stream
 from tests.hpc.inside import call
 
 PAGES = {"p1.png": b"one", "p2.png": b"two"}
@@ -156,6 +156,26 @@ def test_a_folder_exchanged_for_a_link_during_uploads_takes_nothing_outside(acco
         racer.join()
     assert codes <= {0, 65, 66, 70, 78}
     assert unharmed(outside)
+
+
+@pytest.mark.parametrize("name", ["ocr-gate", "ocr-pages"])
+def test_a_second_name_that_is_gone_before_names_are_counted_is_refused(
+    name: str, account: Account, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment that the race below meets once in many thousand times."""
+    opener, second, fstat = program(name), account.home / "second", os.fstat
+    os.link(outside / "secret", second)
+    folder = os.open(account.home, os.O_RDONLY)
+    there = opener.Folder(folder) if name == "ocr-gate" else None
+
+    def late(descriptor: int) -> os.stat_result:
+        second.unlink(missing_ok=True)
+        return fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", late)
+    with pytest.raises(Exception, match="second is not an ordinary file"):
+        there.open("second", os.O_RDONLY) if there else opener.open_file("second", folder)
+    assert not second.exists()
 
 
 def test_a_result_exchanged_for_another_name_of_a_secret_gives_nothing_away(account: Account, outside: Path) -> None:

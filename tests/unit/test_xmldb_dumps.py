@@ -62,6 +62,18 @@ def test_of_the_timers_dumps_the_newest_stay_and_one_with_a_label_stays_for_90_d
     assert spent([*usual, fresh], 10, now) == []
 
 
+def test_dumps_of_one_second_are_named_in_the_order_in_which_they_were_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = program("xmldb-dump")
+    monkeypatch.setattr(dump, "DUMPS", tmp_path)
+    names = []
+    for label in (None, "by-hand", None):
+        names.append(dump.next_name(label))
+        (tmp_path / names[-1]).mkdir()
+    assert names == sorted(names)
+
+
 def test_the_newest_dump_never_goes_however_old_it_is() -> None:
     spent = program("xmldb-dump").spent
     assert spent([of(500, "purge-old")], 1, datetime.now(UTC)) == []
