@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from docker import DockerClient
 from docker.errors import NotFound
 
 from recettes.containers.machine import ESTATE_LABEL
+from recettes.contents.cache import cache_folder
+from recettes.durable import locked
 
 log = logging.getLogger(__name__)
 
 OWNER_LABEL = "recettes.owner"
+REMOVAL_SECONDS = 600.0
 
 
 def owner() -> str:
@@ -24,16 +29,29 @@ def owner() -> str:
 def remove_dead(client: DockerClient) -> None:
     """Remove every estate that a process owned which is no more. Estates without an owner are meant to last."""
     owned: dict[str, str | list[str] | bool] = {"label": OWNER_LABEL}
-    labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
-    labels += [image.labels for image in client.images.list(filters=owned)]
-    labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
-    for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
-        log.info("removing the estate %s of a process that died", estate)
-        remove_labelled(client, estate)
+    with _one_at_a_time():
+        labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
+        labels += [image["Labels"] for image in client.api.images(filters=owned)]
+        labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
+        for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
+            log.info("removing the estate %s of a process that died", estate)
+            _remove(client, estate)
 
 
 def remove_labelled(client: DockerClient, estate: str) -> None:
     """Remove the containers, networks and images of the estate."""
+    with _one_at_a_time():
+        _remove(client, estate)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of two processes that remove the same, one would find half of it gone, and the other half going."""
+    with locked(cache_folder() / "leftovers.lock", REMOVAL_SECONDS):
+        yield
+
+
+def _remove(client: DockerClient, estate: str) -> None:
     label = f"{ESTATE_LABEL}={estate}"
     for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
         container.remove(force=True, v=True)

@@ -114,7 +114,7 @@ class CloudLab:
         """One of the project's own commands, with nobody to ask."""
         return subprocess.run(
             words, cwd=ROOT, env=self.variables(self.scratch / "record-of-commands"), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, timeout=900, check=False,
         )  # fmt: skip
 
     def dry(self, *words: str) -> Run:

@@ -40,7 +40,7 @@ mounts(name="Data volumes", wanted=host.data.lab.machine(host.name).volumes)
 class Lab(Typed):
     def ssh(self, machine: str, command: str) -> subprocess.CompletedProcess[str]:
         config = ["-F", str(self.folder / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-        return subprocess.run(["ssh", *config, machine, command], capture_output=True, text=True, check=False)
+        return subprocess.run(["timeout", "60", "ssh", *config, machine, command], capture_output=True, text=True, check=False)
 
     def stamp(self, machine: str) -> str:
         return str(json.loads(self.ssh(machine, "cat /etc/recettes/machine.json").stdout)["commit"])
@@ -55,7 +55,8 @@ def test_one_command_makes_a_running_lab_of_an_empty_project(running_project: Pr
     assert up.returncode == 0, up.stdout + up.stderr
     (address,) = listed(running_project)["floating"]
     page = ["--resolve", f"lab.test:443:{address}", "--cacert", str(lab.folder / AUTHORITY_FILE), "https://lab.test/"]
-    got = subprocess.run(["curl", "--silent", "--show-error", *page], capture_output=True, text=True, check=False)
+    curl = ["curl", "--silent", "--show-error", "--max-time", "20"]
+    got = subprocess.run([*curl, *page], capture_output=True, text=True, check=False)
     assert got.returncode == 0, got.stderr
     assert got.stdout == (ROOT / "samples/home/index.html").read_text()
     assert "deploys/lab.py" in up.stderr
@@ -108,7 +109,7 @@ def what_fails_on_one_machine_keeps_no_other(lab: Lab) -> None:
     assert lab.ssh("apps", broken).returncode == 0
     rebooted = lab.cloud("reboot", "apps", "--yes")
     assert rebooted.returncode == 0, rebooted.stderr
-    until(lambda: lab.ssh("apps", "test ! -e /run/before").returncode == 0, "apps has booted again", seconds=120)
+    until(lambda: lab.ssh("apps", "test ! -e /run/before").returncode == 0, "apps has booted again")
     lab.declare(NETWORK + NO_VOLUME + FLOW)
     assert "8443" not in lab.ssh("web", "sudo nft list ruleset").stdout
     up = lab.cloud("up")

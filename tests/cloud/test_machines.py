@@ -58,13 +58,13 @@ def test_a_server_is_configured_by_cloud_init_and_keeps_its_volumes(running_proj
 
     def ssh(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["ssh", "-i", tmp_path / "administrator", "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes",
-             "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", f"debian@{address}", command],
+            ["timeout", "60", "ssh", "-i", tmp_path / "administrator", "-o", f"UserKnownHostsFile={known}",
+             "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", f"debian@{address}", command],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def said(command: str) -> str:
-        until(lambda: ssh("true").returncode == 0, f"SSH at {address}, with the host key given to it", seconds=90)
+        until(lambda: ssh("true").returncode == 0, f"SSH at {address}, with the host key given to it")
         done = ssh(command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()

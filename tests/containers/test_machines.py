@@ -192,22 +192,25 @@ def test_a_removed_estate_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_test_run_left_is_removed_and_living_estates_are_not(estate: ContainersEstate) -> None:
-    made = subprocess.run(
+    maker = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            "import os\n"
+            "import os, sys\n"
             "from recettes.containers.estate import temporary_estate\n"
             "with temporary_estate(['web']) as estate:\n"
             "    print(estate.name, estate.folder.parent, flush=True)\n"
+            "    sys.stdin.read()\n"
             "    os._exit(0)\n",
         ],
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=True,
-    ).stdout.split()
-    name, folder = made
+    )
+    assert maker.stdout
+    name, folder = maker.stdout.readline().split()
     assert left_behind(f"recettes.estate={name}")
+    maker.communicate()  # from now on, whoever makes machines may remove it
     remove_dead(docker.from_env())
     assert left_behind(f"recettes.estate={name}") == []
     assert len(left_behind(OWNER_LABEL)) >= 3  # this run's own two machines and network

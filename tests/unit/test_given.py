@@ -15,6 +15,7 @@ from recettes.secret_values import Secret
 
 NOW = datetime.now(UTC)
 HOSTS = ("www.lab.test", "lab.test")
+MADE = self_signed(["*.lab.test", "lab.test"], 90)  # at NOW: among all tests, these may come hours later
 
 
 def planned(served: Pair | None, want: Certificate) -> list[str]:
@@ -25,10 +26,9 @@ def planned(served: Pair | None, want: Certificate) -> list[str]:
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """Chain and key of a certificate for *.lab.test and lab.test."""
-    made = self_signed(["*.lab.test", "lab.test"], 90)
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    chain.write_text(made.certificate)
-    key.write_text(made.key.reveal())
+    chain.write_text(MADE.certificate)
+    key.write_text(MADE.key.reveal())
     return chain, key
 
 

@@ -42,7 +42,7 @@ END_OF_SCRIPT
 systemctl stop {_TIMER}.timer {_TIMER}.service 2>/dev/null || true
 systemctl reset-failed {_TIMER}.service 2>/dev/null || true
 systemd-run --quiet --unit={_TIMER} --on-active={LEASE} --timer-property=AccuracySec=1s sh {_FOLDER}/end
-undo() {{ sh {_FOLDER}/end; systemctl stop {_TIMER}.timer; rm -rf {_FOLDER}; exit 1; }}
+undo() {{ sh {_FOLDER}/end; systemctl stop {_TIMER}.timer 2>/dev/null || true; rm -rf {_FOLDER}; exit 1; }}
 for unit in {words(units)}; do
   if systemctl is-active --quiet "$unit"; then
     echo "$unit" >>{_FOLDER}/stopped
@@ -56,6 +56,10 @@ for mount in {words(mounts)}; do
     fsfreeze -f "$mount" || undo
   fi
 done
+if ! systemctl is-active --quiet {_TIMER}.timer || systemctl is-active --quiet {_TIMER}.service; then
+  echo 'it took too long to stand still' >&2
+  undo
+fi
 """
 
 

@@ -66,21 +66,23 @@ def join(folder: Path) -> Control:
                 return Control(place, alive)
             alive.close()
             shutil.rmtree(folder)
-        place = _new(folder)
-        alive = _hold(place)
-        try:
-            databases.restore(place, _template())
-            _start(place, SERVICES)
-            catalogue.furnish(place)
-        except BaseException:
-            alive.close()
-            _stop(place)
-            raise
+        template = _template()
+        with free_ports() as ports:
+            place = _new(folder, ports)
+            alive = _hold(place)
+            try:
+                databases.restore(place, template)
+                _start(place, SERVICES)
+                catalogue.furnish(place)
+            except BaseException:
+                alive.close()
+                _stop(place)
+                raise
     return Control(place, alive)
 
 
-def _new(folder: Path) -> Place:
-    place = Place(folder.resolve(), free_ports(), f"control-{secrets.token_hex(3)}")
+def _new(folder: Path, ports: dict[str, int]) -> Place:
+    place = Place(folder.resolve(), ports, f"control-{secrets.token_hex(3)}")
     for name in ("locks", "logs", "settings", "troubles", "volumes", "machines", "nova/instances", "neutron", "cinder"):
         (folder / name).mkdir(parents=True)
     plugins = folder / "plugins" / "stand_ins-1.dist-info"
@@ -102,8 +104,8 @@ def _template() -> Path:
     template.parent.mkdir(exist_ok=True)
     with locked(template.with_suffix(".lock"), START_SECONDS):
         if not template.exists():
-            with tempfile.TemporaryDirectory(prefix="recettes-control-") as scratch:
-                place = _new(Path(scratch, "first"))
+            with tempfile.TemporaryDirectory(prefix="recettes-control-") as scratch, free_ports() as ports:
+                place = _new(Path(scratch, "first"), ports)
                 with _hold(place):
                     databases.make_schemas(place, PYTHON, _environment(place))
                     _start(place, ["keystone"])
@@ -177,7 +179,8 @@ def _alone(place: Place) -> bool:
 
 def _answers(place: Place, service: str) -> bool:
     try:
-        with urllib.request.urlopen(place.base(service), timeout=10):
+        # One that is gone refuses at once, and one that only has much to do must not be taken for it: others use it.
+        with urllib.request.urlopen(place.base(service), timeout=120):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -92,13 +93,15 @@ def read_place(folder: Path) -> Place:
     return Place(Path(noted["folder"]), noted["ports"], noted["name"])
 
 
-def free_ports() -> dict[str, int]:
-    """A port for every service that nobody listens on now."""
+@contextmanager
+def free_ports() -> Iterator[dict[str, int]]:
+    """A port for every service that nobody listens on, and that the system gives to nobody else meanwhile."""
     with ExitStack() as stack:
         sockets = {service: stack.enter_context(socket.socket()) for service in SERVICES}
         for each in sockets.values():
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the service, which says so too, may listen there
             each.bind((HOST, 0))
-        return {service: each.getsockname()[1] for service, each in sockets.items()}
+        yield {service: each.getsockname()[1] for service, each in sockets.items()}
 
 
 def place_of_this_service() -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,11 +14,11 @@ from docker.utils import version_lt
 from recettes.containers.leftovers import OWNER_LABEL, owner
 from recettes.containers.machine import ESTATE_LABEL
 from recettes.containers.network import mtu
+from recettes.durable import locked
 from tests.cloud.control.place import place_of_this_service
 
 place = place_of_this_service()
 REQUEST_SECONDS = 600
-_one_at_a_time = threading.Lock()
 
 
 def client() -> docker.DockerClient:
@@ -44,7 +43,7 @@ def ensure_network(network: str, subnet: Mapping[str, str], *, external: bool = 
     """Neutron's network as one of the engine's: the name there. `subnet` has `cidr` and `gateway_ip`."""
     name = network_name(network, external=external)
     place.engine_used.touch()
-    with _one_at_a_time:
+    with locked(place.folder / "engine.lock", REQUEST_SECONDS):  # nova and neutron may both be about to make it
         try:
             client().networks.get(name)
         except NotFound:
