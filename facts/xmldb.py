@@ -8,7 +8,7 @@ from facts.survey import Part
 from recettes.releases import NAME
 from recettes.shell import words
 from recettes.xmldb import names
-from recettes.xmldb.databases import NOTES, STAGED, STAMP, SUBSYSTEM, DatabaseState, Note
+from recettes.xmldb.databases import NOTES, RESTORED, STAGED, STAMP, SUBSYSTEM, DatabaseState, Note
 
 _LOOK = rf"""
 for place in {names.DATA}/*/ {names.STAGING}/*/; do
@@ -17,6 +17,7 @@ for place in {names.DATA}/*/ {names.STAGING}/*/; do
   name=${{place##*/}}
   case $place in
     *{STAGED}|{names.STAGING}/*) echo "X ${{name%{STAGED}}}"; continue ;;
+    *{RESTORED}) continue ;;  # of a restore: the next dump, or the server's next start, sees to what one has left
   esac
   echo "D $name"
   [ ! -e "$place/upd.basex" ] || echo "U $name"

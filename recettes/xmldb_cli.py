@@ -16,6 +16,8 @@ from recettes.recipes import ROOT
 from recettes.running import Ran, run
 from recettes.secrets import SecretsError
 
+# As the machine says of which dump it would restore: programs/xmldb-restore.
+_DUMP = re.compile(r" of (\d{8}T\d{6}Z[a-z0-9-]*)")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 DONE, FAILED = 0, 1
 
@@ -109,6 +111,10 @@ def _do(words: Sequence[str], machines: Sequence[str], asked: argparse.Namespace
         if not asked.yes and not confirmed(asked.name if asked.command == "purge" else " ".join(asked.names) or "all"):
             print("Nothing was changed.", file=sys.stderr)
             return FAILED
+        if asked.command == "restore" and not asked.dump:
+            # What was agreed to: the timer may have made a newer one meanwhile.
+            told = {found[1] for one in planned.changes if one.change and (found := _DUMP.search(one.change.wanted))}
+            words = [*words, *(["--from", *told] if len(told) == 1 else [])]
     return _told(_run(words, machines, "-y"))
 
 

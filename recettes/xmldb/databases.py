@@ -13,12 +13,15 @@ from recettes.releases import Release
 from recettes.shell import quote
 from recettes.xmldb import names
 from recettes.xmldb.building import PROGRAM
+from recettes.xmldb.dumps import PROGRAM as DUMP
 
 SUBSYSTEM = "databases"
 # By name, what each was made of and its files as they were then. Root's alone.
 NOTES = f"{names.STATE}/databases"
 # A database that is about to take the place of the one of that name; no declared name has an @.
 STAGED = "@new"
+# The same, of a restore: programs/xmldb-dump.
+RESTORED = "@restored"
 
 # A line for all files of a database. BaseX notes in inf.basex when it last changed anything; a database that was restored from a
 # dump has the same line. Reading changes nothing but the index of the documents' paths, which is made when first asked for.
@@ -132,6 +135,10 @@ def plan_databases(actual: Mapping[str, DatabaseState], wanted: Mapping[str, Dat
     return changes
 
 
+# On a machine that was made anew beside its volume, too: what people wrote once may be in it.
+_UNKNOWN = "nothing says what it was made of, so all databases are dumped before"
+
+
 def _step(is_: DatabaseState, want: Database) -> tuple[str, str] | None:
     note, release = is_.note, is_.release(want)
     made = f"of {release} from {want.origin}"
@@ -143,7 +150,7 @@ def _step(is_: DatabaseState, want: Database) -> tuple[str, str] | None:
         return "leave", "nothing says what it was made of, so it stays as it is: others write to it"
     reasons = []
     if not note:
-        reasons.append("nothing says what it was made of")
+        reasons.append(_UNKNOWN)
     elif note.release != release:
         reasons.append(f"was {note.release}")
     elif note.options != want.digest:
@@ -181,6 +188,11 @@ def _about_written(name: str, is_: DatabaseState, note: Note, want: Database) ->
             f"database {name} stays as others wrote it: its source is now {is_.release(want)} from {want.origin}, it was made of "
             f"{note.release}. To make it anew of its source: {_anew(name, want)}"
         ]
+    if want.written and note.options not in (want.digest, "-"):
+        return [
+            f"database {name} stays as others wrote it, with the options (language, indexes) that it was made with. Those "
+            f"that are declared are others. To make it anew of its source: {_anew(name, want)}"
+        ]
     return []
 
 
@@ -204,8 +216,11 @@ def databases_script(change: Change, is_: DatabaseState, want: Database | None) 
         return _noted(name, Note("-", "-", True, "-"))
     release = is_.release(want)
     asked = {"source": f"{names.SOURCES}/{name}/releases/{release}", "options": dict(want.options)}
+    # Status 3: a database could not be read.
+    first = [f"{DUMP} dump --label before-rebuild || [ $? = 3 ]"] if is_.exists and not is_.note else []
     return "\n".join(
         [
+            *first,
             f"{PROGRAM} build {name} <<'END_OF_WISH'\n{json.dumps(asked)}\nEND_OF_WISH",
             f"{names.PROGRAM} swap {name}",
             STAMP,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from facts.xmldb import database_states
 from recettes.declarations.sources import Folder
 from recettes.declarations.xmldb import XmlApp, XmlDatabase
 from recettes.releases import Release
+from recettes.shell import whole
+from recettes.xmldb import names
 from recettes.xmldb.building import sandbox
 from recettes.xmldb.databases import (
     ABSENT,
@@ -17,6 +21,7 @@ from recettes.xmldb.databases import (
     DatabaseState,
     Note,
     databases_of,
+    databases_script,
     plan_databases,
     remarks,
 )
@@ -43,7 +48,7 @@ def test_a_database_that_is_missing_is_created_though_there_is_a_note_of_it() ->
 @pytest.mark.parametrize(
     ("is_", "reason"),
     [
-        (replace(GOOD, note=None), "nothing says what it was made of"),
+        (replace(GOOD, note=None), "nothing says what it was made of, so all databases are dumped before"),
         (replace(GOOD, note=Note(B, WANT.digest, False, "s")), f"was {B}"),
         (replace(GOOD, note=Note(A, "others", False, "s")), "with other options"),
         (replace(GOOD, damaged=True), "an update of it was cut off"),
@@ -70,6 +75,11 @@ def test_a_database_that_others_write_to_is_made_once_and_its_source_s_changes_a
     assert "letters stays as others wrote it" in said
     assert said.endswith("`bin/xmldb purge letters`, then run again")
     assert remarks({"letters": WRITTEN}, {"letters": want}) == []
+    # What is declared of its language and indexes is not silently without effect.
+    (said,) = remarks({"letters": WRITTEN}, {"letters": replace(want, options={"LANGUAGE": "fr"})})
+    assert "Those that are declared are others." in said and said.endswith("`bin/xmldb purge letters`, then run again")
+    taken_over = replace(WRITTEN, note=Note("-", "-", True, "-"))
+    assert remarks({"letters": taken_over}, {"letters": want}) == []
 
 
 def test_what_was_written_is_not_lost_when_nobody_is_declared_to_write_any_more() -> None:
@@ -92,6 +102,15 @@ def test_a_database_that_others_wrote_and_that_is_gone_is_not_silently_made_anew
 
 def test_a_database_of_an_earlier_machine_that_others_write_to_is_taken_over_as_it_is() -> None:
     assert [action for action, _ in planned(replace(GOOD, note=None), replace(WANT, written=True))] == ["leave"]
+
+
+def test_what_may_be_somebody_s_is_dumped_before_it_is_made_anew() -> None:
+    def script(is_: DatabaseState) -> str:
+        (change,) = plan_databases({"letters": is_}, {"letters": WANT})
+        return databases_script(change, is_, WANT)
+
+    assert script(replace(GOOD, note=None)).startswith("/usr/local/lib/recettes/xmldb-dump dump --label before-rebuild || ")
+    assert "xmldb-dump" not in script(ABSENT) + script(replace(GOOD, stamp="x"))
 
 
 def test_a_database_that_is_not_declared_stays_and_that_is_said() -> None:
@@ -128,6 +147,15 @@ def test_a_build_can_reach_neither_network_nor_other_files() -> None:
     assert "PrivateNetwork=yes" in lines
     assert "RestrictAddressFamilies=AF_UNIX" in lines
     assert any(line.startswith("TemporaryFileSystem=") and "/srv" in line for line in lines)
+
+
+def test_what_a_restore_has_beside_a_database_is_not_taken_for_one(tmp_path: Path) -> None:
+    for name in ("notes", "notes@restored", "letters@new"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    part = database_states(())
+    script = whole(part.script.replace(names.ROOT, str(tmp_path)))
+    answer = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, check=True)
+    assert part.parse(answer.stdout.splitlines()) == {"notes": DatabaseState(exists=True), "letters": DatabaseState(stray=True)}
 
 
 def test_states_are_read_by_name_and_an_odd_answer_is_unread() -> None:

@@ -93,6 +93,47 @@ def test_one_that_could_not_be_read_before_does_not_keep_the_others_from_an_upgr
     assert differences(seen(letters={"wrong": "EOF"}), seen(letters={"wrong": "EOF"})) == {}
 
 
+def test_an_upgrade_that_was_cut_off_is_undone_once_though_there_are_more_users_and_writings_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade, calls = program(), []
+    was = {"written": "1", "has": "3 0 0 9", "finds": "4 26 1"}
+    for name in ("stop", "start", "point"):
+        monkeypatch.setattr(upgrade, name, lambda *_: None)
+    monkeypatch.setattr(upgrade, "look", lambda: seen("admin ada", letters=was | {"written": "2"}))
+    monkeypatch.setattr(upgrade, "call", lambda *words: calls.append(words))
+    monkeypatch.setattr(upgrade, "JOURNAL", tmp_path / "upgrade.json")
+    (tmp_path / "upgrade.json").touch()
+    links = {"basex": {"current": "11.0", "previous": None}}
+    told = upgrade.undo({"links": links, "dump": "D", "before": seen("admin", letters=was)})
+    assert "all databases answer as before; the users are not those of before: a run makes those that are declared" in told
+    assert (calls, upgrade.JOURNAL.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("why", ["the server does not start", OSError(28, "No space left on device", "/opt/basex")])
+def test_why_an_upgrade_failed_is_told_also_where_it_could_not_be_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Any
+) -> None:
+    upgrade = program()
+
+    def fails(what: Any) -> Any:
+        def step(*_: Any) -> None:
+            raise what if isinstance(what, OSError) else upgrade.UpgradeError(what)
+
+        return step
+
+    for name, answer in (("call", ""), ("unusable", {}), ("settled", ("D", seen())), ("stop", None)):
+        monkeypatch.setattr(upgrade, name, lambda *_, answer=answer: answer)
+    monkeypatch.setattr(upgrade, "OPT", tmp_path)
+    monkeypatch.setattr(upgrade, "JOURNAL", tmp_path / "state/upgrade.json")
+    (tmp_path / "basex/11.9").mkdir(parents=True)
+    monkeypatch.setattr(upgrade, "start", fails(why))
+    monkeypatch.setattr(upgrade, "undo", fails("The old programs are in place again, but not all is well"))
+    with pytest.raises(upgrade.UpgradeError) as told:
+        upgrade.upgrade({"basex": "11.9"})
+    assert str(why) in str(told.value) and "not all is well" in str(told.value)
+
+
 def test_the_program_looks_where_the_recipes_put_things() -> None:
     upgrade = program()
     found = [upgrade.SERVER, upgrade.DUMP, upgrade.BUILD, str(upgrade.DUMPS), str(upgrade.APPLICATIONS)]
