@@ -10,10 +10,13 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from recettes.containers.machine import ESTATE_LABEL
+from recettes.contents.cache import cache_folder
+from recettes.durable import locked
 
 log = logging.getLogger(__name__)
 
 OWNER_LABEL = "recettes.owner"
+REMOVAL_SECONDS = 600.0
 
 
 def owner() -> str:
@@ -25,7 +28,8 @@ def remove_dead(client: DockerClient) -> None:
     """Remove every estate that a process owned which is no more. Estates without an owner are meant to last."""
     owned: dict[str, str | list[str] | bool] = {"label": OWNER_LABEL}
     labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
-    labels += [image.labels for image in client.images.list(filters=owned)]
+    # Not `images.list`: it asks again for each, and another command may be removing its own meanwhile.
+    labels += [image["Labels"] for image in client.api.images(filters=owned)]
     labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
     for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
         log.info("removing the estate %s of a process that died", estate)
@@ -34,7 +38,11 @@ def remove_dead(client: DockerClient) -> None:
 
 def remove_labelled(client: DockerClient, estate: str) -> None:
     """Remove the containers, networks and images of the estate."""
-    label = f"{ESTATE_LABEL}={estate}"
+    with locked(cache_folder() / "removal.lock", REMOVAL_SECONDS):  # of two commands that find the same one, one removes it
+        _remove(client, f"{ESTATE_LABEL}={estate}")
+
+
+def _remove(client: DockerClient, label: str) -> None:
     for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
         container.remove(force=True, v=True)
     for network in client.networks.list(filters={"label": label}):
