@@ -16,7 +16,7 @@ from recettes.containers.estate import ContainersEstate
 from recettes.containers.machine import Machine
 from recettes.record import read_records
 from recettes.secrets import Vault
-from tests.harness import PYINFRA, ROOT
+from tests.harness import PYINFRA, ROOT, RUN_SECONDS
 
 INVENTORY = """
 from pathlib import Path
@@ -117,7 +117,7 @@ class Certified:
 
     def pyinfra(self, *words: str) -> Outcome:
         run, record = self.start(*words)
-        output, _ = run.communicate()
+        output, _ = run.communicate(timeout=RUN_SECONDS)
         changes = [entry.change for entry in read_records(record) if entry.change] if record.exists() else []
         return Outcome(run.returncode, output, [(c.subsystem, c.action, c.item, c.wanted) for c in changes])
 

@@ -49,7 +49,7 @@ def accounts(**wanted: Account) -> str:
 def logs_in(alone: Controller, name: str, command: str = "true") -> bool:
     run = subprocess.run(
         ["ssh", "-F", alone.estate.ssh_config, "-o", "BatchMode=yes", "-l", name, "web", command],
-        capture_output=True, stdin=subprocess.DEVNULL, check=False,
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
     )  # fmt: skip
     return run.returncode == 0
 

@@ -431,6 +431,8 @@ def test_without_buffering_the_first_part_comes_before_the_last_is_made(visitor:
         "-sSN",
         "--connect-to",
         f"::{visitor.address}:",
+        "--max-time",
+        "60",
         "--cacert",
         str(visitor.trusted),
         "https://db.test/slowly",
