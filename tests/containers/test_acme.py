@@ -22,6 +22,11 @@ HOST = "acme.lab.test"
 LONG, SHORT, LATER = 14000, 14100, 14200  # ports of its servers: whose certificates last, whose do not, and one that starts later
 SHORT_SECONDS = 40
 RESOLVER_SECONDS = 6  # pebble is a Go program: its resolver looks into /etc/hosts every five seconds (net/hosts.go, cacheMaxAge)
+# It asks again a quarter of an hour after the start, which on a busy computer is in the midst of these tests.
+NOT_BY_ITSELF = """set -e
+mkdir -p /etc/systemd/system/recettes-acme.timer.d
+printf '[Timer]\\nOnBootSec=\\nOnBootSec=1d\\n' >/etc/systemd/system/recettes-acme.timer.d/tests.conf
+"""
 WWW = (("www.lab.test", "lab.test"), "'acme'")
 BLOG = (("blog.lab.test",), "'acme'")
 
@@ -37,7 +42,9 @@ class Pebble:
         self.machine.run(
             "apt-get -q update && SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive "
             "apt-get -qy install --no-install-recommends pebble openssl && mkdir -p /etc/pebble && cd /etc/pebble && "
-            "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=x -keyout key.pem -out request.pem"
+            "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=x -keyout key.pem -out request.pem && "
+            # A name that is not in its /etc/hosts is nobody's, whatever the resolvers of this computer say.
+            "sed -i 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf"
         )
         chain = sign(self.machine.run("cat /etc/pebble/request.pem").out, authority, [HOST], 30)
         self.machine.run(f"cat >/etc/pebble/cert.pem <<'END'\n{chain}END")
@@ -77,6 +84,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Certifi
     with temporary_estate(["web", "apps"]) as estate:
         certified = Certified(estate, tmp_path_factory.mktemp("certified"))
         certified.prepare()
+        certified.web.run(NOT_BY_ITSELF)
         pebble = Pebble(estate.machine("apps"), certified.web)
         pebble.prepare(ensure_authority(Vault(estate.folder)))
         pebble.start(LONG)
