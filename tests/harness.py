@@ -18,6 +18,7 @@ from recettes.secrets import Vault
 
 ROOT = Path(__file__).resolve().parent.parent
 PYINFRA = ROOT / ".venv" / "bin" / "pyinfra"
+RUN_SECONDS = 1800.0  # a first run on a bare machine takes minutes; none hangs for ever
 
 
 @dataclass
@@ -85,7 +86,7 @@ class TestLab:
             [PYINFRA, "inventory.py", *words],
             cwd=ROOT, env=self.variables(record), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False,
+            check=False, timeout=RUN_SECONDS,
         )  # fmt: skip
         return Run(run.returncode, run.stdout, read_records(record))
 
@@ -108,8 +109,9 @@ class TestLab:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One of the project's own commands, such as bin/plan."""
         return subprocess.run(
-            words, cwd=ROOT, env=self.variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+            words, cwd=ROOT, env=self.variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=RUN_SECONDS,
+        )  # fmt: skip
 
 
 @contextmanager

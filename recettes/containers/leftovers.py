@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from docker import DockerClient
@@ -29,30 +27,22 @@ def owner() -> str:
 def remove_dead(client: DockerClient) -> None:
     """Remove every estate that a process owned which is no more. Estates without an owner are meant to last."""
     owned: dict[str, str | list[str] | bool] = {"label": OWNER_LABEL}
-    with _one_at_a_time():
-        labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
-        labels += [image["Labels"] for image in client.api.images(filters=owned)]
-        labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
-        for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
-            log.info("removing the estate %s of a process that died", estate)
-            _remove(client, estate)
+    labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
+    # Not `images.list`: it asks again for each, and another command may be removing its own meanwhile.
+    labels += [image["Labels"] for image in client.api.images(filters=owned)]
+    labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
+    for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
+        log.info("removing the estate %s of a process that died", estate)
+        remove_labelled(client, estate)
 
 
 def remove_labelled(client: DockerClient, estate: str) -> None:
     """Remove the containers, networks and images of the estate."""
-    with _one_at_a_time():
-        _remove(client, estate)
+    with locked(cache_folder() / "removal.lock", REMOVAL_SECONDS):  # of two commands that find the same one, one removes it
+        _remove(client, f"{ESTATE_LABEL}={estate}")
 
 
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Of two processes that remove the same, one would find half of it gone, and the other half going."""
-    with locked(cache_folder() / "leftovers.lock", REMOVAL_SECONDS):
-        yield
-
-
-def _remove(client: DockerClient, estate: str) -> None:
-    label = f"{ESTATE_LABEL}={estate}"
+def _remove(client: DockerClient, label: str) -> None:
     for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
         container.remove(force=True, v=True)
     for network in client.networks.list(filters={"label": label}):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from recettes.blueprint import Blueprint
 from recettes.containers.machine import Answer, Machine
+from recettes.containers.waiting import until
 from recettes.declarations.sites import Site
 from recettes.files import FileTable, files_script, plan_files
 from recettes.loaded import recorders
@@ -115,7 +116,7 @@ def bring_up(machine: Machine, blueprint: Blueprint, sites: Sequence[Site]) -> N
 def start_application(machine: Machine) -> None:
     put(machine, {"/root/application.py": APPLICATION})
     machine.run("systemd-run --unit application python3 /root/application.py")
-    machine.run("for i in $(seq 50); do curl -s -o /dev/null 127.0.0.1:8984 && exit 0; sleep 0.1; done; exit 1")
+    until(lambda: machine.run("curl -s -o /dev/null 127.0.0.1:8984", check=False).code == 0, "the application answers")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from recettes.change import Change
 from recettes.containers.estate import ContainersEstate
 from recettes.containers.machine import Machine
 from recettes.record import RECORD, Record, read_records
-from tests.harness import PYINFRA, ROOT
+from tests.harness import PYINFRA, ROOT, RUN_SECONDS
 
 _INVENTORY = """
 from pathlib import Path as _Path
@@ -108,5 +108,6 @@ class Controller:
         run = subprocess.run(
             [PYINFRA, inventory, script, "--limit", "web", *options], cwd=ROOT, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            timeout=RUN_SECONDS,
         )  # fmt: skip
         return Run(run.returncode, run.stdout, read_records(record))

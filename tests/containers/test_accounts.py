@@ -13,6 +13,7 @@ import pytest
 from recettes.accounts import Account
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
+from recettes.containers.waiting import until
 from tests.containers.one_operation import Controller
 
 pytestmark = pytest.mark.containers
@@ -49,7 +50,7 @@ def accounts(**wanted: Account) -> str:
 def logs_in(alone: Controller, name: str, command: str = "true") -> bool:
     run = subprocess.run(
         ["ssh", "-F", alone.estate.ssh_config, "-o", "BatchMode=yes", "-l", name, "web", command],
-        capture_output=True, stdin=subprocess.DEVNULL, check=False,
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
     )  # fmt: skip
     return run.returncode == 0
 
@@ -86,7 +87,9 @@ def test_key_login_works_where_sshd_does_not_ask_pam(alone: Controller, machine:
 )
 def test_what_somebody_changed_by_hand_is_seen_and_undone(alone: Controller, machine: Machine, damage: str) -> None:
     # usermod and userdel refuse to touch the home of somebody who is there.
-    machine.run('kill -KILL $(grep -lsE "^Uid:.$(id -u alice)" /proc/[0-9]*/status | cut -d / -f 3); sleep 0.5', check=False)
+    hers = 'grep -lsE "^Uid:.$(id -u alice)[[:space:]]" /proc/[0-9]*/status | cut -d / -f 3'
+    out = f'there=$({hers}); [ -z "$there" ] || {{ kill -KILL $there; exit 1; }}'
+    until(lambda: machine.run(out, check=False).code == 0, "nothing of hers runs")
     machine.run(damage + " 2>&1")
     (done,) = alone.converge(accounts(alice=ALICE, demo=SERVICE))
     assert done[1] == "alice"

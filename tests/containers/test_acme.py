@@ -22,6 +22,11 @@ HOST = "acme.lab.test"
 LONG, SHORT, LATER = 14000, 14100, 14200  # ports of its servers: whose certificates last, whose do not, and one that starts later
 SHORT_SECONDS = 40
 RESOLVER_SECONDS = 6  # pebble is a Go program: its resolver looks into /etc/hosts every five seconds (net/hosts.go, cacheMaxAge)
+# It asks again a quarter of an hour after the start, which on a busy computer is in the midst of these tests.
+NOT_BY_ITSELF = """set -e
+mkdir -p /etc/systemd/system/recettes-acme.timer.d
+printf '[Timer]\\nOnBootSec=\\nOnBootSec=1d\\n' >/etc/systemd/system/recettes-acme.timer.d/tests.conf
+"""
 WWW = (("www.lab.test", "lab.test"), "'acme'")
 BLOG = (("blog.lab.test",), "'acme'")
 
@@ -37,7 +42,9 @@ class Pebble:
         self.machine.run(
             "apt-get -q update && SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive "
             "apt-get -qy install --no-install-recommends pebble openssl && mkdir -p /etc/pebble && cd /etc/pebble && "
-            "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=x -keyout key.pem -out request.pem"
+            "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=x -keyout key.pem -out request.pem && "
+            # A name that is not in its /etc/hosts is nobody's, whatever the resolvers of this computer say.
+            "sed -i 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf"
         )
         chain = sign(self.machine.run("cat /etc/pebble/request.pem").out, authority, [HOST], 30)
         self.machine.run(f"cat >/etc/pebble/cert.pem <<'END'\n{chain}END")
@@ -77,6 +84,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Certifi
     with temporary_estate(["web", "apps"]) as estate:
         certified = Certified(estate, tmp_path_factory.mktemp("certified"))
         certified.prepare()
+        certified.web.run(NOT_BY_ITSELF)
         pebble = Pebble(estate.machine("apps"), certified.web)
         pebble.prepare(ensure_authority(Vault(estate.folder)))
         pebble.start(LONG)
@@ -106,6 +114,13 @@ def got(lab: Certified, *sites: str) -> None:
     outcome = lab.apply()
     for site in sites:
         assert f"{site}: the certificate for" in outcome.output, outcome.output
+    shows_the_servers(lab, *(f"{site}.lab.test" for site in sites))
+
+
+def shows_the_servers(lab: Certified, *hosts: str) -> None:
+    """Certificates; nginx says that it reloads before it has."""
+    for host in hosts:
+        until(lambda host=host: "Pebble" in issuer(lab, host), f"{host} shows the server's certificate")  # type: ignore[misc]
 
 
 def issuer(lab: Certified, host: str) -> str:
@@ -119,7 +134,7 @@ def test_a_bare_machine_asks_for_what_the_plan_said_and_serves_what_it_got(lab: 
         ("certificates", "stand in", "www"),
         ("acme", "request", "www"),
     ]
-    assert "Pebble" in issuer(lab, "www.lab.test")
+    shows_the_servers(lab, "www.lab.test")
     assert "DNS:www.lab.test, DNS:lab.test" in lab.shown("lab.test", "-ext", "subjectAltName")
     assert "id-ecPublicKey" in lab.shown("lab.test", "-text")
     assert lab.get("local.lab.test") == "this is local"
@@ -131,7 +146,7 @@ def test_a_site_without_dns_has_a_stand_in_says_why_and_does_not_block_the_other
     pebble.knows("blog.lab.test")
     lab.declare({"www": WWW, "blog": BLOG})
     outcome = lab.apply()
-    assert "Pebble" in issuer(lab, "blog.lab.test")
+    shows_the_servers(lab, "blog.lab.test")
     assert issuer(lab, "www.lab.test") == "issuer=CN=www"
     sentence = next(line for line in outcome.output.splitlines() if "no certificate for www.lab.test, lab.test" in line)
     for part in ("www.lab.test", HOST, "no such host", "DNS records", "self-signed stand-in"):
@@ -144,8 +159,7 @@ def test_a_site_without_dns_has_a_stand_in_says_why_and_does_not_block_the_other
     pebble.knows("www.lab.test", "lab.test", "blog.lab.test")
     again = lab.web.run("systemctl start recettes-acme.service", check=False)
     assert again.code == 0, lab.web.run("journalctl -u recettes-acme.service").out
-    wait(1)
-    assert "Pebble" in issuer(lab, "www.lab.test")
+    shows_the_servers(lab, "www.lab.test")
     lab.settled()
 
 
@@ -154,11 +168,12 @@ def test_while_the_server_is_down_sites_come_up_and_a_later_run_gets_the_real_on
     lab.declare({"www": WWW, "blog": BLOG})
     outcome = lab.apply()
     assert "does not answer" in outcome.output
-    assert [issuer(lab, host) for host in ("www.lab.test", "blog.lab.test")] == ["issuer=CN=www", "issuer=CN=blog"]
+    for site in ("www", "blog"):
+        stands_in = f"issuer=CN={site}"
+        until(lambda site=site, own=stands_in: issuer(lab, f"{site}.lab.test") == own, stands_in)  # type: ignore[misc]
     pebble.start(LATER)
     assert lab.apply().certificates == [("acme", "request", "blog"), ("acme", "request", "www")]
-    assert "Pebble" in issuer(lab, "www.lab.test")
-    assert "Pebble" in issuer(lab, "blog.lab.test")
+    shows_the_servers(lab, "www.lab.test", "blog.lab.test")
     lab.settled()
 
 
@@ -170,9 +185,8 @@ def test_certbots_timer_really_renews_and_nginx_shows_the_new_one(lab: Certified
     wait(SHORT_SECONDS / 2 + 1)
     renewal = lab.web.run("systemctl start certbot.service", check=False)
     assert renewal.code == 0, lab.web.run("tail -n 60 /var/log/letsencrypt/letsencrypt.log").out
-    wait(1)
+    lab.shows_another("www.lab.test", before)
     assert "Pebble" in issuer(lab, "www.lab.test")
-    assert lab.shown("www.lab.test") != before
     assert lab.pair_matches("www")
 
 
@@ -183,7 +197,7 @@ def test_a_certificate_that_the_timer_let_end_is_renewed_by_the_run(lab: Certifi
     before = lab.shown("www.lab.test")
     wait(SHORT_SECONDS)
     assert lab.apply().certificates == [("acme", "renew", "www")]
-    assert lab.shown("www.lab.test") != before
+    lab.shows_another("www.lab.test", before)
 
 
 def test_other_host_names_or_another_server_are_asked_for_and_the_old_one_serves_until_then(
@@ -197,7 +211,8 @@ def test_other_host_names_or_another_server_are_asked_for_and_the_old_one_serves
     assert lab.shown("www.lab.test") == before  # late.lab.test leads nowhere yet
     pebble.knows("www.lab.test", "lab.test", "late.lab.test")
     assert "in force" in lab.apply().output
-    assert "DNS:late.lab.test" in lab.shown("www.lab.test", "-ext", "subjectAltName")
+    names = ("www.lab.test", "-ext", "subjectAltName")
+    until(lambda: "DNS:late.lab.test" in lab.shown(*names), "the certificate for all three is shown")
     lab.settled()
     lab.server = f"https://{HOST}:{SHORT}/dir"
     lab.declare({"www": (("www.lab.test", "lab.test", "late.lab.test"), "'acme'")})
@@ -226,7 +241,7 @@ def test_damage_is_named_by_the_plan_and_healed_by_the_run(lab: Certified) -> No
     for what, (damage, planned) in DAMAGES.items():
         lab.web.run(damage)
         assert lab.apply().certificates == planned, what
-        assert "Pebble" in issuer(lab, "www.lab.test"), what
+        shows_the_servers(lab, "www.lab.test")
         assert lab.pair_matches("www"), what
         assert lab.dry().plan == [], what
 
@@ -248,8 +263,7 @@ def test_a_site_that_goes_over_to_the_local_authority_is_renewed_no_more(lab: Ce
     got(lab, "www")
     lab.declare({"www": (WWW[0], "'local'")})
     assert lab.apply().certificates == [("certificates", "renew", "www"), ("acme", "delete", "www")]
-    wait(1)
-    assert lab.get("www.lab.test") == "this is www"
+    lab.answers("www.lab.test", "this is www")
     lab.settled()
 
 

@@ -104,14 +104,13 @@ class Place:
 @pytest.fixture(scope="module")
 def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
     scratch = tmp_path_factory.mktemp("artifacts")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RECETTES_CACHE", str(scratch / "cache"))
     # Whatever is not in the cache cannot be had.
     (scratch / "jgo.conf").write_text("[repositories]\ncentral = http://127.0.0.1:9\n")
-    patch.setenv("JGO_CONFIG_FILE", str(scratch / "jgo.conf"))
-    with temporary_estate(["web"], user="debian") as estate:
+    # Within the estate: the locks of those who make and remove machines are in the cache of all.
+    with temporary_estate(["web"], user="debian") as estate, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECETTES_CACHE", str(scratch / "cache"))
+        patch.setenv("JGO_CONFIG_FILE", str(scratch / "jgo.conf"))
         yield Controller(estate, scratch)
-    patch.undo()
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def _only(file: Path, folder: Path) -> Path:
 
 def test_ssh_audit_has_no_fail_and_warns_of_the_one_exchange_that_python_needs(lab: TestLab) -> None:
     program = Path(sys.executable).with_name("ssh-audit")
-    run = subprocess.run([program, "--json", lab.web.address], capture_output=True, text=True, check=False)
+    run = subprocess.run([program, "--json", lab.web.address], capture_output=True, text=True, timeout=120, check=False)
     told = json.loads(run.stdout)
     noted = [
         (level, entry["algorithm"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recettes.containers.waiting import until
 from recettes.recipes import ROOT
 from tests.containers.browser import Browser
 from tests.harness import TestLab
@@ -39,6 +40,7 @@ def shipped(lab: TestLab) -> TestLab:
     lab.declare((SHIPPED / "lab.py").read_text(), **projects, control=CONTROL.format(path=str(wrong)))
     ran = lab.apply()
     assert ran.status == 0, ran.output
+    until(lambda: "Right" in lab.curl("https://control.lab.test/right.html").stdout, "nginx serves the sites")
     return lab
 
 

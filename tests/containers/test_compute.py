@@ -100,7 +100,7 @@ class Desk:
         return self.done("status", name)
 
     def end_of(self, name: str) -> str:
-        until(lambda: ": ended" in self.status(name), f"{name} has ended", seconds=180)
+        until(lambda: ": ended" in self.status(name), f"{name} has ended", seconds=600)
         return self.status(name)
 
     def folder(self, name: str, **files: bytes | str) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -260,7 +259,7 @@ def test_a_scan_from_another_machine_finds_exactly_the_flows(
     controller.settle(wanted)
     for port in (443, 3306, 9000, 9001):
         web.run(f"systemd-run -q --collect --unit=listen-{port} python3 -m http.server {port}")
-    time.sleep(1)
+        until(lambda port=port: web.run(f"ss -Hltn 'sport = {port}'").out != "", f"{port} is listened at")  # type: ignore[misc]
     found = other.run(f"nmap -n -Pn -sS -p- --min-rate 10000 --max-retries 2 -oG - {web.address}").out
     assert re.findall(r"(\d+)/(open|closed)", found) == [("443", "open"), ("9000", "open")]
 

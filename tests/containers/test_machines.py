@@ -192,25 +192,21 @@ def test_a_removed_estate_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_test_run_left_is_removed_and_living_estates_are_not(estate: ContainersEstate) -> None:
-    maker = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import os, sys\n"
-            "from recettes.containers.estate import temporary_estate\n"
-            "with temporary_estate(['web']) as estate:\n"
-            "    print(estate.name, estate.folder.parent, flush=True)\n"
-            "    sys.stdin.read()\n"
-            "    os._exit(0)\n",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+    program = (
+        "import os\n"
+        "from recettes.containers.estate import temporary_estate\n"
+        "with temporary_estate(['web']) as estate:\n"
+        "    print(estate.name, estate.folder.parent, flush=True)\n"
+        "    input()\n"
+        "    os._exit(0)\n"
     )
-    assert maker.stdout
-    name, folder = maker.stdout.readline().split()
-    assert left_behind(f"recettes.estate={name}")
-    maker.communicate()  # from now on, whoever makes machines may remove it
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        name, folder = other.stdout.readline().split()
+        remove_dead(docker.from_env())
+        # Looked at while it lives: once it is dead, any test that makes machines removes what it left.
+        assert len(left_behind(f"recettes.estate={name}")) == 2
+        other.communicate("\n")
     remove_dead(docker.from_env())
     assert left_behind(f"recettes.estate={name}") == []
     assert len(left_behind(OWNER_LABEL)) >= 3  # this run's own two machines and network

@@ -8,6 +8,7 @@ import pytest
 
 from recettes.containers.estate import temporary_estate
 from recettes.containers.machine import Machine
+from recettes.containers.waiting import until
 from tests.containers.one_operation import Controller
 
 pytestmark = pytest.mark.containers
@@ -88,10 +89,12 @@ def test_a_foreign_apt_at_work_is_waited_for(alone: Controller, machine: Machine
         "import fcntl, time\n"
         "lock = open('/var/lib/dpkg/lock-frontend', 'w')\n"
         "fcntl.lockf(lock, fcntl.LOCK_EX)\n"
+        "open('/tmp/held', 'w').close()\n"
         "time.sleep(20)\n"
         "X\n"
-        "setsid python3 /tmp/hold.py >/dev/null 2>&1 & sleep 1"
+        "setsid python3 /tmp/hold.py >/dev/null 2>&1 &"
     )
+    until(lambda: machine.run("ls /tmp/held", check=False).code == 0, "the lock is held")
     impatient = machine.run("apt-get -o DPkg::Lock::Timeout=0 -qq -y install sl 2>&1", check=False)
     assert "lock" in impatient.out
     assert impatient.code != 0

@@ -93,7 +93,7 @@ def test_what_a_dead_run_left_is_removed(alone: Controller, machine: Machine) ->
 
 
 def test_failed_units_and_a_due_reboot_are_mentioned(alone: Controller, machine: Machine) -> None:
-    machine.run("systemd-run --unit broken-thing false; touch /run/reboot-required; sleep 0.5")
+    machine.run("systemd-run --wait --unit broken-thing false; touch /run/reboot-required")
     run = alone.dry(READY)
     machine.run("systemctl reset-failed broken-thing; rm /run/reboot-required")
     assert "failed units: broken-thing.service" in run.output

@@ -10,6 +10,7 @@ from typing import Any
 
 import testinfra
 
+from recettes.containers.waiting import until
 from tests.containers.conftest import LAB, declare_first_sites
 from tests.harness import PYINFRA, ROOT, TestLab
 
@@ -63,7 +64,8 @@ def test_one_edited_line_is_exactly_one_change_and_a_reload(lab: TestLab) -> Non
     )
     ran = lab.apply()
     assert [r.change for r in planned.records] == [r.change for r in ran.records]
-    assert lab.curl("https://old.lab.test/", "-o", "/dev/null", "-w", "%{redirect_url}").stdout == "https://lab.test/new"
+    redirect = ("https://old.lab.test/", "-o", "/dev/null", "-w", "%{redirect_url}")
+    until(lambda: lab.curl(*redirect).stdout == "https://lab.test/new", "nginx redirects anew")
     assert lab.apply().changes == []
 
 
@@ -75,7 +77,7 @@ def test_a_dropped_site_disappears_and_its_files_stay(lab: TestLab) -> None:
     planned, ran = lab.dry(), lab.apply()
     assert ran.status == 0, ran.output
     assert [r.change for r in planned.records] == [r.change for r in ran.records]
-    assert lab.curl("https://book.lab.test/").returncode != 0
+    until(lambda: lab.curl("https://book.lab.test/").returncode != 0, "nginx has dropped the site")
     assert "Bienvenue" in lab.curl("https://lab.test/").stdout
     assert lab.web.run("cat /srv/www/book/data/entries/one").out == "precious\n"
     assert lab.web.run("systemctl is-active php8.4-fpm", check=False).out.strip() == "inactive"
@@ -163,7 +165,7 @@ def test_a_run_killed_anywhere_is_healed_by_the_next_and_sites_answer_meanwhile(
         run.wait()
         healed = lab.apply()
         assert healed.status == 0, healed.output
-        assert lab.curl("https://lab.test/").stdout == f"<h1>Bienvenue {round_}</h1>"
+        assert lab.curl("https://lab.test/", "--retry", "1", "--retry-all-errors").stdout == f"<h1>Bienvenue {round_}</h1>"
         assert lab.apply().changes == []
         declare_first_sites(lab)
 
