@@ -10,10 +10,13 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from recettes.containers.machine import ESTATE_LABEL
+from recettes.contents.cache import cache_folder
+from recettes.durable import locked
 
 log = logging.getLogger(__name__)
 
 OWNER_LABEL = "recettes.owner"
+REMOVAL_SECONDS = 600.0
 
 
 def owner() -> str:
@@ -24,12 +27,14 @@ def owner() -> str:
 def remove_dead(client: DockerClient) -> None:
     """Remove every estate that a process owned which is no more. Estates without an owner are meant to last."""
     owned: dict[str, str | list[str] | bool] = {"label": OWNER_LABEL}
-    labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
-    labels += [image.labels for image in client.images.list(filters=owned)]
-    labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
-    for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
-        log.info("removing the estate %s of a process that died", estate)
-        remove_labelled(client, estate)
+    with locked(cache_folder() / "leftovers.lock", REMOVAL_SECONDS):  # of two processes at once, one removes them
+        labels = [container.labels for container in client.containers.list(all=True, filters=owned, ignore_removed=True)]
+        # Not asked for one by one: another process's image may go in between.
+        labels += [image["Labels"] for image in client.api.images(filters=owned)]
+        labels += [network.attrs["Labels"] for network in client.networks.list(filters=owned)]
+        for estate in {each[ESTATE_LABEL] for each in labels if not _alive(each[OWNER_LABEL])}:
+            log.info("removing the estate %s of a process that died", estate)
+            remove_labelled(client, estate)
 
 
 def remove_labelled(client: DockerClient, estate: str) -> None:
