@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,7 +18,9 @@ from tests.harness import TestLab
 
 DUMP = "/usr/local/lib/recettes/xmldb-dump"
 DUMPS = "/srv/basex/dumps"
-COPIED = SERVER + ', dumps=XmlDumps(at="03:00", keep=2, copy_to="apps")'
+# The timer shall make none meanwhile.
+FAR = f"{datetime.now(ZoneInfo('America/Montreal')) + timedelta(hours=12):%H:%M}"
+COPIED = SERVER + f', dumps=XmlDumps(at="{FAR}", keep=2, copy_to="apps")'
 FLOW = '        Flow(source="xmldb", to="apps", port=22, why="copies of the dumps"),\n    ),\n    xmldb='
 # Every resource of every database; what is read from an index is not in it.
 DIGESTS = """
@@ -251,7 +255,8 @@ END
     assert "notes was not restored and is as it was: " in refused.err
     assert "it was written to meanwhile; try again when nobody does" in refused.err
     count = "count(db:list('notes')[starts-with(., 'more-')])"
-    until(lambda: query(machine, count) == machine.run("cat /run/written").out.strip(), "the last of them is written")
+    until(lambda: not machine.run("pgrep -f '[s]h /run/busy'", check=False).out, "the last of them is written")
+    assert query(machine, count) == machine.run("cat /run/written").out.strip()
     assert machine.run(f"{DUMP} restore notes --from {last}").code == 0
     assert query(machine, count) == "0"
     # What was restored is what comes back, and not what it took the place of.
