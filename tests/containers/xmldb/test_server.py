@@ -203,6 +203,7 @@ def test_a_front_reaches_what_visitors_may_and_tells_their_address_and_no_machin
         assert ("books", "units", "restart", "basex.service") in ran.changes, ran.output
     finally:
         toml.write_text(alone)
+    until(lambda: answer("/run/letters/letters") == 200, "the edition is served")
     assert {path: answer(path) for path in ("/run/letters/letters", "/health/", "/rest", "/rest/letters-en", "/")} == {
         "/run/letters/letters": 200, "/health/": 200, "/rest": 403, "/rest/letters-en": 403, "/": 403,
     }  # fmt: skip
