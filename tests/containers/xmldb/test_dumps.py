@@ -247,8 +247,8 @@ def test_what_is_written_while_a_database_is_restored_is_not_lost(lab: TestLab) 
     machine.run(f"""cat >/run/busy <<'END'
 {BUSY}
 END
-    nohup sh /run/busy >/dev/null 2>&1 &
-    until [ -s /run/written ]; do sleep 0.1; done""")
+    nohup sh /run/busy >/dev/null 2>&1 &""")
+    until(lambda: machine.run("[ -s /run/written ]", check=False).code == 0, "it writes")
     refused = machine.run(f"{DUMP} restore notes --from {last}", check=False)
     machine.run("touch /run/enough")
     assert refused.code == 1
