@@ -79,6 +79,7 @@ def test_slurm_is_asked_for_what_the_settings_say(
     assert call["environment"].get("SLURM_CONF") == conf
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_batch_is_submitted_once_however_often_asked(account: Account) -> None:
     account.put("abc", PAGES)
     assert account.call("submit abc tiny-print").json["new"] is True
@@ -106,6 +107,7 @@ def test_a_job_that_slurm_took_without_saying_so_is_found_again(account: Account
     assert len(account.jobs()) == 1
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_submission_slurm_did_not_take_is_sent_with_the_next_call_and_charged_once(account: Account) -> None:
     account.put("abc", PAGES)
     (account.slurm / "down").touch()

@@ -65,7 +65,7 @@ def test_a_killed_batch_can_be_dropped_on_a_full_disk(cluster: Cluster) -> None:
 
 
 def test_a_job_whose_account_is_full_says_so_and_goes_on_later(cluster: Cluster) -> None:
-    cluster.set(job={"page_seconds": 2})
+    cluster.set(job={"page_seconds": 5})
     cluster.submit({"p1.png": png(), "p2.png": png(do="hang"), "p3.png": png()})
     job = cluster.job()
     wait((cluster.batch("abc") / "pages/p1.png.done").exists)

@@ -138,6 +138,7 @@ def test_a_clock_set_a_day_on_and_back_opens_no_limit_and_makes_no_batch_old(
     assert call(account, "hello").json["today"]["pages"] == 2 and put("put four").json["whole"]
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_day_has_so_many_pages_and_core_hours(account: Account) -> None:
     account.set(pages_a_day=3)
     for batch in ("one", "two"):

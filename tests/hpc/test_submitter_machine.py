@@ -11,6 +11,7 @@ import pytest
 
 from recettes.containers.identity import Member, archive_of
 from recettes.containers.machine import Answer, Machine
+from recettes.containers.waiting import until
 from recettes.declarations.ocr import KrakenProgram, OcrCluster, OcrModel
 from recettes.ocr import names
 from recettes.ocr.key_line import key_line
@@ -198,6 +199,8 @@ def test_nobody_but_the_submitter_reads_its_key(made: TestLab) -> None:
 def test_what_is_dropped_comes_back_through_the_unit(made: TestLab, machine: Machine) -> None:
     """By the hardened unit, through both stages of the login; then the machine reboots, and the timer goes on."""
     assert machine.run("systemctl is-active recettes-ocr-queue.timer").out.strip() == "active"
+    # It would send what has been dropped so far.
+    machine.run("systemctl stop recettes-ocr-queue.timer recettes-ocr-queue.service")
     for number in (1, 2):
         write(machine, f"{names.QUEUE}/tiny-print/letters/p{number}.png", image(str(number)), 0o644)
     machine.run(f"chown -R :{names.ACCOUNT} {names.QUEUE}/tiny-print; chmod -R g+rX {names.QUEUE}/tiny-print")
@@ -211,6 +214,7 @@ def test_what_is_dropped_comes_back_through_the_unit(made: TestLab, machine: Mac
     assert jobs(made) == 1
     assert machine.run(f"pgrep -u {names.ACCOUNT}", check=False).out == "", "the connection was ended"
     machine.reboot()
+    assert machine.run("systemctl is-active recettes-ocr-queue.timer").out.strip() == "active"
     finish(made)
     machine.run("systemctl start recettes-ocr-queue.service")
     found = machine.run(f"cd {names.RESULTS}/tiny-print/letters && ls").out.split()
@@ -231,7 +235,8 @@ def test_an_upload_cut_anywhere_goes_on_and_two_at_once_are_one(made: TestLab, m
     for seconds in ("0.4", "0.55", "0.7"):
         machine.run(f"cd /; timeout -s KILL {seconds} {submit}; pkill -KILL -u {names.ACCOUNT} ssh", check=False)
     machine.run(f"cd /; ({submit}) & ({submit}) & wait", check=False)
-    assert ocr(machine, "submit", folder, "--model", "tiny-print").code == 0
+    # A call that was cut holds the batch until it has noticed.
+    until(lambda: ocr(machine, "submit", folder, "--model", "tiny-print").code == 0, "the batch is handed in")
     assert jobs(made) == before + 1
     finish(made)
     fetched = ocr(machine, "fetch")

@@ -149,6 +149,7 @@ def test_projects_are_charged_to_their_clusters(submitter: Submitter) -> None:
     assert "book, film" in (submitter.results / "tiny-print/a" / FAILED).read_text()
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_day_s_limit_and_a_full_gate_make_the_rest_wait(submitter: Submitter) -> None:
     submitter.account.set(pages=2, pages_a_day=3, batches=2)
     for number in range(5):

@@ -53,6 +53,9 @@ def attacked(edition_made: TestLab, tmp_path_factory: pytest.TempPathFactory) ->
     declare_edition(edition_made, attacks=PROJECT.format(folder=str(folder)))
     made = edition_made.apply("lab")
     assert made.status == 0, made.output
+    # What is asked first, of the server and of XSLT, may take it longer than it gives to a query.
+    until(lambda: ask(edition_made, "render", "transform")[1] == "transformed", "a transformation is answered")
+    until(lambda: "</html>" in listed(edition_made), "the edition is served")
     return edition_made
 
 
@@ -145,6 +148,7 @@ def test_a_visitor_reads_nothing_of_an_error_and_the_log_has_it(attacked: TestLa
     assert answered.endswith("500")
     assert "permission" not in answered
     assert "passwd" not in answered
-    log = attacked.web.run("journalctl -u basex -o cat -n 20").out
-    assert 'No create permission: file:read-text("/etc/passwd")' in log
+    log = "journalctl -u basex -o cat -n 20"
+    why = 'No create permission: file:read-text("/etc/passwd")'
+    until(lambda: why in attacked.web.run(log).out, "the log has it", seconds=20)
     assert attacked.curl("https://attacks.lab.test/nosuch", "-w", "%{http_code}").stdout == "no such attack404"

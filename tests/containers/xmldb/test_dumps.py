@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,7 +18,9 @@ from tests.harness import TestLab
 
 DUMP = "/usr/local/lib/recettes/xmldb-dump"
 DUMPS = "/srv/basex/dumps"
-COPIED = SERVER + ', dumps=XmlDumps(at="03:00", keep=2, copy_to="apps")'
+# The timer shall make none meanwhile.
+FAR = f"{datetime.now(ZoneInfo('America/Montreal')) + timedelta(hours=12):%H:%M}"
+COPIED = SERVER + f', dumps=XmlDumps(at="{FAR}", keep=2, copy_to="apps")'
 FLOW = '        Flow(source="xmldb", to="apps", port=22, why="copies of the dumps"),\n    ),\n    xmldb='
 # Every resource of every database; what is read from an index is not in it.
 DIGESTS = """
@@ -243,15 +247,16 @@ def test_what_is_written_while_a_database_is_restored_is_not_lost(lab: TestLab) 
     machine.run(f"""cat >/run/busy <<'END'
 {BUSY}
 END
-    nohup sh /run/busy >/dev/null 2>&1 &
-    until [ -s /run/written ]; do sleep 0.1; done""")
+    nohup sh /run/busy >/dev/null 2>&1 &""")
+    until(lambda: machine.run("[ -s /run/written ]", check=False).code == 0, "it writes")
     refused = machine.run(f"{DUMP} restore notes --from {last}", check=False)
     machine.run("touch /run/enough")
     assert refused.code == 1
     assert "notes was not restored and is as it was: " in refused.err
     assert "it was written to meanwhile; try again when nobody does" in refused.err
     count = "count(db:list('notes')[starts-with(., 'more-')])"
-    until(lambda: query(machine, count) == machine.run("cat /run/written").out.strip(), "the last of them is written")
+    until(lambda: not machine.run("pgrep -f '[s]h /run/busy'", check=False).out, "the last of them is written")
+    assert query(machine, count) == machine.run("cat /run/written").out.strip()
     assert machine.run(f"{DUMP} restore notes --from {last}").code == 0
     assert query(machine, count) == "0"
     # What was restored is what comes back, and not what it took the place of.

@@ -163,10 +163,8 @@ def test_it_comes_back_by_itself_after_kill_9_and_after_a_reboot(edition: TestLa
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(edition: TestLab) -> None:
     machine = edition.web
-    machine.run(
-        f"systemctl stop basex; systemd-run -q --unit squatter python3 -m http.server --bind {machine.address} {PORT}\n"
-        f"until ss -Hltn 'sport = :{PORT}' | grep -q .; do sleep 0.1; done"
-    )
+    machine.run(f"systemctl stop basex; systemd-run -q --unit squatter python3 -m http.server --bind {machine.address} {PORT}")
+    until(lambda: machine.run(f"ss -Hltn 'sport = :{PORT}'").out != "", "another program listens")
     ran = edition.apply("lab")
     assert ran.status != 0
     assert f"Port {PORT} of {machine.address} is taken by users:((" in ran.output
@@ -203,6 +201,7 @@ def test_a_front_reaches_what_visitors_may_and_tells_their_address_and_no_machin
         assert ("books", "units", "restart", "basex.service") in ran.changes, ran.output
     finally:
         toml.write_text(alone)
+    until(lambda: answer("/run/letters/letters") == 200, "the edition is served")
     assert {path: answer(path) for path in ("/run/letters/letters", "/health/", "/rest", "/rest/letters-en", "/")} == {
         "/run/letters/letters": 200, "/health/": 200, "/rest": 403, "/rest/letters-en": 403, "/": 403,
     }  # fmt: skip
