@@ -81,7 +81,7 @@ def up(_: argparse.Namespace) -> int:
     clouded = _shown(_pyinfra("deploys/cloud.py", "-y"))
     estate = present_estate()
     servers = _servers(estate)
-    stopped = {name for name, server in servers.items() if STOPPED in kept(server.metadata)}
+    stopped = {name for name, server in servers.items() if STOPPED in kept(server.metadata) and server.status != "ACTIVE"}
     problems = {name: f"{name} is in state ERROR" for name, server in servers.items() if server.status == "ERROR"}
     awaited = [name for name in estate.machines if name not in stopped and name not in problems]
     with ThreadPoolExecutor(max(len(awaited), 1)) as pool:

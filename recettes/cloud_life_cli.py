@@ -148,7 +148,7 @@ def _open(asked: argparse.Namespace) -> int:
             [sys.executable, "-m", "recettes.cloud_cli", "close-ssh", "--at", until.isoformat(timespec="minutes")],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        print(f"SSH is open to {address} until {until.astimezone():%H:%M}; process {closing.pid} of this computer closes it.")
+        print(f"SSH is open to {address} until {until.astimezone():%A %H:%M}; process {closing.pid} of this computer closes it.")
     return status
 
 
@@ -157,9 +157,13 @@ def _next(written: str) -> datetime:
     if not re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", written):
         raise EstateError(f"{written} is no time such as 17:30. Nothing was touched.")
     hour, minute = map(int, written.split(":"))
-    now = datetime.now().astimezone()
+    now = _now().astimezone().replace(tzinfo=None)  # what the clock shows: tomorrow it may be of another offset
     until = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return (until if until > now else until + timedelta(days=1)).astimezone(UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _address(written: str) -> str:
@@ -187,7 +191,11 @@ def _own_address(state: CloudState, estate: str) -> str:
 def _close(asked: argparse.Namespace) -> int:
     if not asked.at:
         return _carried_out(Asked("close-ssh", "", {"all": "1"}), dry=asked.dry, asks=False)
-    moment = datetime.fromisoformat(asked.at)
+    try:
+        moment = datetime.fromisoformat(asked.at).astimezone(UTC)
+    except ValueError:
+        now = datetime.now(UTC).isoformat(timespec="minutes")
+        raise EstateError(f"{asked.at} is no time such as {now}. Nothing was touched.") from None
     # By the clock on the wall: a computer that sleeps does it when it wakes.
     while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
         time.sleep(min(left + 1, _LOOK_AGAIN))

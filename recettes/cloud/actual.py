@@ -129,12 +129,13 @@ class Server(Thing):
 
 @dataclass(frozen=True)
 class Volume(Thing):
-    """`servers` are the ids of those that it is attached to."""
+    """`servers` are the ids of those that it is attached to; `source` of the snapshot that it was made from, "" where of none."""
 
     size: int = 0
     status: str = ""
     servers: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,8 @@ def _delete_and_wait(work: Work, step: Step, _: Mapping[str, Any]) -> None:
         failed = left and (left["status"].startswith("error_") or left["status"] == "ERROR")
         if left and failed and not left.get("OS-EXT-STS:task_state"):
             raise CloudError(f"{step.mark} could not be deleted: it went to state {left['status']}")
+        if left and kind in ("volume", "snapshot") and left["status"] == "available":  # from "deleting", where it was
+            raise CloudError(f"{step.mark} could not be deleted: the cloud kept it, as it does with what a volume was made from")
         return None if left else True
 
     work.until(gone, f"the end of {step.mark}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from graphlib import TopologicalSorter
 
-from recettes.cloud.actual import Server, Thing, Volume, found
+from recettes.cloud.actual import Server, Snapshot, Thing, Volume, found
 from recettes.cloud.draft import Draft
 from recettes.cloud.life.names import becomes
 from recettes.cloud.marks import Mark
@@ -44,20 +45,31 @@ def deletions(draft: Draft, marks: Collection[Mark]) -> None:
     """Steps that delete these things, each after those that hold it."""
     things = {thing.mark: thing for thing in draft.state.things()}
     marks = sorted(marks, key=lambda mark: PURGED.index(mark.kind))
-    for mark in marks:
+    holders = {mark: [other for other in marks if _holds(things[other], things[mark])] for mark in marks}
+    for mark in TopologicalSorter(holders).static_order():
         thing = things[mark]
         draft.ids[f"{mark.kind}/{mark.item}"] = thing.id
         before = [
             step.key
             for step in draft.steps
-            if (step.action == "delete" and PURGED.index(step.mark.kind) < PURGED.index(mark.kind))
-            or (step.action == "stop" and step.mark == mark)
+            if (step.action == "delete" and step.mark in holders[mark]) or (step.action == "stop" and step.mark == mark)
         ]
         if mark.kind == "router":
             subnets = list(next(router.subnets for router in draft.state.routers if router.id == thing.id))
             draft.step("delete", mark, *before, wanted=thing.name, subnets=subnets)
         else:
             draft.step("delete", mark, *before, wanted=_size(thing))
+
+
+def _holds(other: Thing, thing: Thing) -> bool:
+    """Whether the other has to go first. Of many a storage, a snapshot lives as long as volumes that were made from it."""
+    if isinstance(thing, Snapshot) and isinstance(other, Volume):
+        return other.source == thing.id
+    if isinstance(thing, Volume) and isinstance(other, Snapshot):
+        return other.volume == thing.id
+    assert other.mark
+    assert thing.mark
+    return PURGED.index(other.mark.kind) < PURGED.index(thing.mark.kind)
 
 
 def _declared(draft: Draft, wanted: WantedCloud) -> set[Mark]:

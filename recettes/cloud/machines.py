@@ -85,7 +85,7 @@ def cloud_estate(folder: Path, vault: Vault, volumes: Iterable[CloudVolume]) -> 
     secrets = {
         server.mark.item: server.metadata.get(HOST_KEY, "")
         for server in state.servers
-        if server.mark and server.mark.item in machines and server.metadata.get(HOST_KEY)
+        if server.mark and server.mark.estate == folder.name and server.mark.item in machines and server.metadata.get(HOST_KEY)
     }
     keys = host_keys(vault, secrets)
     put_known_administrator_key(vault)

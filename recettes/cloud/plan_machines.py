@@ -116,7 +116,14 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
     volume = root_volume(machine.name)
     if on_volume:
         size = max(machine.root, image.least_disk)
-        if draft.have(draft.state.volumes, "volume", volume) is None:
+        there = draft.have(draft.state.volumes, "volume", volume)
+        if other := next((one for one in there.servers if failed is None or one != failed.id), None) if there else None:
+            name = next((one.name for one in draft.state.servers if one.id == other), other)
+            draft.obstacle(
+                mark, f"volume {volume}, the system of {machine.name}, is attached to {name}: detach it there, then run again"
+            )
+            return
+        if there is None:
             takes, shown = {quota.VOLUMES: 1, quota.VOLUME_SIZE: size}, f"{size} GB, from {image.name}"
             draft.step("create", draft.mark("volume", volume), wanted=shown, takes=takes, size=size, image=image.id)
         if draft.is_blocked(("volume", volume)):
@@ -141,7 +148,10 @@ def _plan_new(draft: Draft, machine: CloudMachine, flavor: Flavor, image: Image,
 def _plan_old(draft: Draft, machine: CloudMachine, flavor: Flavor, actual: Server) -> None:
     mark = draft.mark("server", machine.name)
     asked_for = kept(actual.metadata)
-    if asked_for:
+    if STOPPED in asked_for and actual.status == "ACTIVE":
+        how = f"bin/cloud stop {machine.name}, or bin/cloud start {machine.name} if it is to run"
+        draft.notes.append(f"server {machine.name} runs, although it was asked to be stopped: {how}")
+    elif asked_for:
         draft.notes.append(f"server {machine.name} is {' and '.join(sorted(asked_for))}, as it was asked for")
     if actual.task == "deleting" or actual.status in ("DELETED", "SOFT_DELETED"):
         draft.obstacle(mark, f"server {machine.name} is being deleted; once it is gone, a run makes it anew")

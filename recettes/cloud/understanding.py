@@ -48,8 +48,8 @@ def understand(raw: Mapping[str, Any]) -> CloudState:
     routed = [port for port in of("ports") if str(port.get("device_owner")).startswith(_ROUTER_PORTS)]
     return CloudState(
         flavors=tuple(_flavor(one) for one in raw.get("flavors", ())),
-        images=tuple(_image(one) for one in raw.get("images", ())),
-        networks=tuple(_network(one) for one in raw.get("networks", ())),
+        images=tuple(_image(one, raw["project"]) for one in raw.get("images", ())),
+        networks=tuple(_network(one, raw["project"]) for one in raw.get("networks", ())),
         subnets=tuple(_subnet(one) for one in of("subnets")),
         routers=tuple(_router(one, routed) for one in of("routers")),
         groups=tuple(_group(one) for one in of("security_groups")),
@@ -66,7 +66,13 @@ def _flavor(one: Entry) -> Flavor:
     return Flavor(one["id"], one["name"], int(one["vcpus"]), int(one["ram"]), int(one["disk"]))
 
 
-def _image(one: Entry) -> Image:
+def _image(one: Entry, project: str) -> Image:
+    """Nova gives the properties of a server's image to all images that are made of the server: only the name is an image's own.
+
+    Of another project's, shared with this one, none is ours.
+    """
+    mark = mark_in_metadata("image", one)
+    ours = mark is not None and one.get("name") == mark.name and one.get("owner", project) == project
     return Image(
         id=one["id"],
         name=one.get("name") or "",
@@ -76,15 +82,17 @@ def _image(one: Entry) -> Image:
         architecture=str(one.get("architecture") or one.get("hw_architecture") or ""),
         least_disk=max(int(one.get("min_disk") or 0), -(-int(one.get("virtual_size") or 0) // 2**30)),
         snapshot=one.get("image_type") == "snapshot" or bool(one.get("base_image_ref")),
-        mark=mark_in_metadata("image", one),
+        mark=mark if ours else None,
         together=together(one),
         status=one["status"],
     )
 
 
-def _network(one: Entry) -> Network:
+def _network(one: Entry, project: str) -> Network:
+    """One that another project shares carries the mark of that project's estate, if any."""
     external = bool(one.get("router:external"))
-    return Network(one["id"], one["name"], mark_in_description(one.get("description")), external, tuple(one["subnets"]))
+    mark = mark_in_description(one.get("description")) if one.get("project_id", project) == project else None
+    return Network(one["id"], one["name"], mark, external, tuple(one["subnets"]))
 
 
 def _subnet(one: Entry) -> Subnet:
@@ -160,7 +168,8 @@ def _volume(one: Entry) -> Volume:
     metadata = one.get("metadata") or {}
     servers = tuple(attachment["server_id"] for attachment in one["attachments"] if attachment.get("server_id"))
     mark = mark_in_metadata("volume", metadata)
-    return Volume(one["id"], one.get("name") or "", mark, int(one["size"]), one["status"], servers, metadata)
+    source = one.get("snapshot_id") or ""
+    return Volume(one["id"], one.get("name") or "", mark, int(one["size"]), one["status"], servers, metadata, source)
 
 
 def _snapshot(one: Entry) -> Snapshot:

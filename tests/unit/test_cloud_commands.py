@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,8 @@ def test_what_the_cloud_did_not_do_keeps_no_machine_from_its_own_run(
     assert "xmldb is in state ERROR. Its console:\nthe console of xmldb" in capsys.readouterr().err
 
     runs.clear()
-    monkeypatch.setattr(cloud_cli, "present_cloud", lambda: labelled(converged(), "web", "stopped"))
+    stopped = with_server(labelled(converged(), "web", "stopped"), "web", status="SHUTOFF")
+    monkeypatch.setattr(cloud_cli, "present_cloud", lambda: stopped)
     assert main(["up"]) == 1
     assert runs == ["deploys/cloud.py -y", "wait for xmldb", "deploys/lab.py -y --limit xmldb"]
 
@@ -81,3 +83,28 @@ def test_a_computer_without_a_public_address_is_asked_for_the_one_that_it_is_see
     state = replace(converged(), floating_ips=(replace(address, address="127.0.0.1"),))
     with pytest.raises(EstateError, match="say --from ADDRESS"):
         cloud_life_cli._own_address(state, "production")
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        (datetime(2026, 3, 8, 3, 0, tzinfo=UTC), datetime(2026, 3, 8, 8, 0, tzinfo=UTC)),
+        (datetime(2026, 11, 1, 2, 0, tzinfo=UTC), datetime(2026, 11, 1, 9, 0, tzinfo=UTC)),
+    ],
+)
+def test_the_clock_on_the_wall_shows_the_time_also_after_it_was_set(
+    monkeypatch: pytest.MonkeyPatch, now: datetime, until: datetime
+) -> None:
+    monkeypatch.setenv("TZ", "America/Montreal")
+    time.tzset()
+    try:
+        monkeypatch.setattr(cloud_life_cli, "_now", lambda: now)
+        assert cloud_life_cli._next("04:00") == until
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_time_that_cannot_be_read_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["close-ssh", "--at", "17:30"]) == 1
+    assert "17:30 is no time such as" in capsys.readouterr().err

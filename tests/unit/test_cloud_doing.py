@@ -128,3 +128,9 @@ def test_what_a_run_that_was_cut_off_has_begun_to_delete_is_waited_for() -> None
     assert done(cloud, Step("delete", mark("volume", "old")), {"volume/old": "o"}) == ""
     used = Cloud({"DELETE /volumes/": [refused], "GET /volumes/": [{"volume": {"status": "available"}}]})
     assert done(used, Step("delete", mark("volume", "old")), {"volume/old": "o"}) == str(refused)
+
+
+def test_a_snapshot_that_the_cloud_keeps_is_told_at_once() -> None:
+    snapshot = {"snapshot": {"status": "deleting"}}, {"snapshot": {"status": "available"}}
+    why = done(Cloud({"GET /snapshots/": [*snapshot]}), Step("delete", mark("snapshot", "old")), {"snapshot/old": "o"})
+    assert why.startswith("snapshot old could not be deleted: the cloud kept it")

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from recettes.secrets_cli import main
 from recettes.ssh_keys import new_private_key
 
 # As the client reads it.
-ONE = {
+ONE: dict[str, Any] = {
     "project": "p",
     "servers": [{"id": "vw", "name": "production-web", "status": "ACTIVE", "flavor": {"id": "f"}, "project_id": "p", "metadata": {
         "recettes-estate": "production", "recettes-item": "web", "recettes-groups": "web", "recettes-host-key": "host-key/web"}}],
@@ -48,6 +49,21 @@ def test_in_a_fresh_checkout_the_machines_are_reached_with_the_key_of_the_vault(
     machines.cloud_estate(vault.folder, vault, ())
     assert file.read_bytes() == key
     assert (vault.folder / "known_hosts").read_text().startswith("web,10.20.0.9 ssh-ed25519 ")
+
+
+def test_another_estate_of_the_project_does_not_say_which_host_key_a_machine_has(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Production's web was made as `front`; the machine `web` of the test estate has a key of its own."""
+    user_data(vault, "front")
+    (web,) = ONE["servers"]
+    renamed = {**web, "metadata": {**web["metadata"], "recettes-host-key": "host-key/front"}}
+    other = {**web, "id": "tw", "name": "test-web", "metadata": {**web["metadata"], "recettes-estate": "test"}}
+    for servers in ([renamed, other], [other, renamed]):
+        both = json.dumps({**ONE, "servers": servers})
+        monkeypatch.setattr(machines, "said", lambda *_, answer=both: (True, answer))
+        machines.cloud_estate(vault.folder, vault, ())
+        assert (vault.folder / "known_hosts").read_text().startswith("web,10.20.0.9 ssh-ed25519 ")
 
 
 @pytest.mark.parametrize("name", ["host-key/web", "administrator-key"])

@@ -101,3 +101,16 @@ def test_everything_goes_only_when_everything_is_named() -> None:
     for word in ("everything", everything("test")):
         refused = plan_cloud(state, WANTED, [word])
         assert (refused.steps, f"there is no {word} to purge" in refused.refusals[0]) == ((), True)
+
+
+def test_a_snapshot_waits_for_what_was_made_from_it_and_its_own_volume_for_the_snapshot() -> None:
+    state = converged()
+    root, texts = state.volumes
+    aside = replace(texts, id="old", mark=mark("volume", "texts-until-20260504t120000z"), status="available", servers=())
+    taken = Snapshot("sn", "", mark("snapshot", "texts-20260504t110000z"), "old", 100, "available")
+    restored = replace(state, volumes=(root, aside, replace(texts, source="sn")), snapshots=(taken,))
+    plan = plan_cloud(restored, WANTED, [everything("production")])
+    needs = {step.key: step.needs for step in plan.steps}
+    assert "delete volume texts" in needs["delete snapshot texts-20260504t110000z"]
+    assert "delete snapshot texts-20260504t110000z" in needs["delete volume texts-until-20260504t120000z"]
+    assert "delete snapshot texts-20260504t110000z" not in needs["delete volume texts"]

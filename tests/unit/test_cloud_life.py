@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from recettes.cloud import quota
-from recettes.cloud.actual import Allowance, CloudState, Image, Rule, Snapshot
+from recettes.cloud.actual import Allowance, CloudState, Image, Rule, Server, Snapshot, Volume
 from recettes.cloud.draft import CloudPlan
 from recettes.cloud.life.asked import Asked
 from recettes.cloud.life.plan import plan_life
 from recettes.cloud.life.sizes import GROW
-from recettes.cloud.marks import KEPT, SSH_WINDOW, Mark
+from recettes.cloud.marks import GROUPS, KEPT, SSH_WINDOW, Mark
 from recettes.cloud.plan import everything, plan_cloud
+from recettes.cloud.understanding import understand
 from recettes.cloud.wanted import WantedCloud
-from recettes.declarations.cloud import Needs
+from recettes.declarations.cloud import CloudMachine, CloudVolume, Needs
 from tests.unit.test_cloud_plan import TEXTS, WANTED, WEB, XMLDB, converged, done, lab, mark, wanted
 
 LABEL, LATER = "20260504t110000z", "20260504t120000z"
@@ -266,3 +267,48 @@ def test_a_disk_that_is_uploaded_still_is_a_snapshot_that_can_go_and_not_yet_one
     assert asked(state, "restore", "xmldb", now=LATER).refusals == (f"snapshot {LABEL}: xmldb is saving",)
     assert f"delete image xmldb-{LABEL}" in done(plan_cloud(state, WANTED, [everything("production")]))
     assert done(asked(state, "drop-snapshot", "xmldb", label=LABEL)) == [f"delete image xmldb-{LABEL}"]
+
+
+def test_a_machine_whose_day_has_passed_stands_still_for_its_snapshot_like_any_other() -> None:
+    task = CloudMachine(name="vips", groups=("compute",), flavour="c4", until=date(2026, 5, 3))
+    scans = CloudVolume(name="scans", machine="vips", size=50, mount="/srv/scans")
+    vips = Server("v", "", mark("server", "vips"), "ACTIVE", flavor="f2", metadata={GROUPS: "compute"})
+    volume = Volume("sc", "", mark("volume", "scans"), 50, "in-use", ("v",))
+    state = replace(converged(), servers=(*converged().servers, vips), volumes=(*converged().volumes, volume))
+    want = wanted(lab(WEB, XMLDB, task, volumes=(TEXTS, scans)))
+    assert asked(state, "snapshot", "vips", want, label=LATER).steps[0].arguments["mounts"] == ["/srv/scans"]
+    undeclared = asked(state, "snapshot", "vips", label=LATER)
+    assert "volume scans is not declared, so nobody knows where it is mounted" in " ".join(undeclared.notes)
+    taken = Snapshot("s", "", mark("snapshot", f"scans-{LABEL}"), "sc", 50, "available", together="vips 2")
+    image = Image("im", "", "", snapshot=True, mark=mark("image", f"vips-{LABEL}"), together="vips 2")
+    both = replace(state, snapshots=(taken,), images=(*state.images, image))
+    dropped = done(asked(both, "drop-snapshot", "vips", want, label=LABEL))
+    assert dropped == [f"delete snapshot scans-{LABEL}", f"delete image vips-{LABEL}"]
+
+
+def test_an_address_that_was_declared_meanwhile_is_not_shut_out_at_the_end_of_its_window() -> None:
+    declared = lab().model_copy(update={"administrator_networks": ("192.0.2.0/24", "198.51.100.9/32")})
+    later = replace(wanted(declared), now=datetime(2026, 5, 4, 15, 0, tzinfo=UTC))
+    assert done(asked(with_window(f"until {UNTIL}"), "close-ssh", want=later)) == []
+
+
+def test_what_runs_is_not_told_to_be_stopped() -> None:
+    (note,) = plan_cloud(labelled(converged(), "web", "stopped"), WANTED).notes
+    assert note.startswith("server web runs, although it was asked to be stopped: bin/cloud stop web")
+
+
+def test_an_image_that_inherited_the_mark_of_another_and_what_others_share_are_not_the_estates() -> None:
+    name = f"production-xmldb-{LABEL}"
+    ours = {
+        "id": "im",
+        "name": name,
+        "owner": "p",
+        "status": "active",
+        "created_at": "",
+        **mark("image", f"xmldb-{LABEL}").metadata,
+    }
+    network = {"id": "n", "name": "x", "subnets": [], "project_id": "q", "description": mark("network", "private").description}
+    images = [ours, {**ours, "id": "by-hand", "name": "before the upgrade"}, {**ours, "id": "shared", "owner": "q"}]
+    state = understand({"project": "p", "images": images, "networks": [network]})
+    assert [one.id for one in state.images if one.mark] == ["im"]
+    assert state.marked("production") == []

@@ -268,3 +268,21 @@ def test_what_was_taken_before_a_rename_is_a_snapshot_of_what_it_is_called_now()
     dropped = asked(state, "drop-snapshot", "texts-server", want, label=LABEL)
     assert sorted(in_order(dropped)) == [f"delete image texts-server-{LABEL}", f"delete snapshot corpus-{LABEL}"]
     assert dropped.ids[f"snapshot/corpus-{LABEL}"] == "s-texts"
+
+
+def test_a_system_on_its_own_disk_does_not_go_unsaid_where_an_old_volume_is_left() -> None:
+    old = Volume("xr", "", mark("volume", "xmldb-root"), 20, "available")
+    state = taken_of("texts")
+    taken = replace(state.snapshots[0], id="s2", mark=mark("snapshot", f"xmldb-root-{LABEL}"), volume="xr")
+    state = replace(state, volumes=(*state.volumes, old), snapshots=(*state.snapshots, taken))
+    on_volume = wanted(lab(WEB, XMLDB.model_copy(update={"flavour": "p2"})))
+    for plan in (asked(state, "rebuild", "xmldb", now=LATER), asked(state, "restore", "xmldb", on_volume, now=LATER)):
+        (gone,) = [step for step in plan.steps if step.key == "delete server xmldb"]
+        assert gone.wanted.endswith("what is on its own disk is lost")
+
+
+def test_a_system_that_lay_on_a_disk_is_not_restored_onto_a_volume() -> None:
+    image = Image("im", "", "", snapshot=True, mark=mark("image", f"web-{LABEL}"))
+    state = replace(converged(), images=(*converged().images, image))
+    refused = asked(state, "restore", "web", now=LATER)
+    assert (refused.steps, "the system of web lies on a volume" in refused.refusals[0]) == ((), True)

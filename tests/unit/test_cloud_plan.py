@@ -300,3 +300,12 @@ def test_a_system_smaller_than_declared_is_told() -> None:
     plan = plan_cloud(converged(), wanted(lab(WEB.model_copy(update={"root": 40}), XMLDB)))
     assert done(plan) == []
     assert "20 GB, and 40 GB are declared: it is extended by bin/cloud extend web-root" in plan.notes[0]
+
+
+def test_a_system_that_is_attached_elsewhere_is_told_and_not_waited_for() -> None:
+    state = converged()
+    root = replace(state.volumes[0], servers=("rescue",))
+    gone = replace(state, servers=state.servers[1:], ports=(replace(state.ports[0], device=""), state.ports[1]))
+    plan = plan_cloud(replace(gone, volumes=(root, state.volumes[1])), WANTED)
+    assert done(plan) == []
+    assert "the system of web, is attached to rescue: detach it there" in plan.obstacles[0]

@@ -15,7 +15,7 @@ from recettes.cloud.life import names
 from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
 from recettes.cloud.life.sizes import apart, together
-from recettes.cloud.life.snapshots import image_taken, part_of, taken
+from recettes.cloud.life.snapshots import has_own_disk, image_taken, part_of, taken
 from recettes.cloud.marks import QUARANTINED, RESTORES, Mark, kept
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import Step, reference
@@ -108,6 +108,12 @@ class _Exchange:
             return
         # Of one volume that is asked for, the machine's system is no part.
         disk = image_taken(draft.state.images, draft.mark("image", names.snapshot(self.asked, self.label)))
+        if disk is not None and not has_own_disk(draft, self.server):
+            draft.refusals.append(
+                f"the system of {self.machine} lies on a volume, and the snapshot's is of a flavour's own disk: declare the "
+                f"flavour that the machine had, bin/cloud rebuild {self.machine}, then restore"
+            )
+            return
         if disk is not None and not snapshots:
             self._from_image(disk.id, f"as of {self.label}")
             return
@@ -144,7 +150,7 @@ class _Exchange:
         if self.server is not None and volume is None and flavor.disk >= max(machine.root, image.least_disk):
             self._from_image(image.id, f"from {image.name}")
             return
-        gone = self._server_gone(lost=volume is None)
+        gone = self._server_gone()
         aside = (self._aside(root, volume, *gone),) if volume else gone
         self._renewed({root: aside[0]} if aside else {}, new_system=True)
 
@@ -204,10 +210,11 @@ class _Exchange:
         mark = self.draft.mark("server", self.machine)
         return self.draft.step("rebuild", mark, *before, wanted=f"its own disk {shown}; what is on it now is lost", image=image)
 
-    def _server_gone(self, *before: str, lost: bool = False) -> tuple[str, ...]:
-        """The server goes; its volumes and its port, which has the address, do not. `lost`: its own disk goes with it."""
+    def _server_gone(self, *before: str) -> tuple[str, ...]:
+        """The server goes, and its own disk where it has one; its volumes and its port, which has the address, do not."""
         if self.server is None:
             return ()
+        lost = has_own_disk(self.draft, self.server)
         mark = self.draft.mark("server", self.machine)
         # To be deleted is to have one's power cut: what a database had not written by then would be lost on the kept volumes.
         if self.server.status == RUNNING:

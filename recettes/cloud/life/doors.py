@@ -84,12 +84,13 @@ def plan_window(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
 
 
 def plan_window_end(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
-    """Rules for a while are closed: those whose time is over, or with the option `all`, every one."""
+    """Rules for a while are closed: those whose time is over, or with the option `all`, every one; not what is declared since."""
     for group in draft.state.groups:
         if group.mark and group.mark.estate == draft.estate:
             draft.ids[f"group/{group.mark.item}"] = group.id
+            declared = wanted.rules.get(group.mark.item, frozenset())
             for rule, id_, until in windows(group):
-                if "all" in asked.options or until <= wanted.now:
+                if rule not in declared and ("all" in asked.options or until <= wanted.now):
                     draft.step("close", group.mark, wanted=f"it was open {group.notes[id_]}", detail=str(rule), rule=id_)
     for server in draft.state.servers:
         note = server.metadata.get(SSH_WINDOW, "")

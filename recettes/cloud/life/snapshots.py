@@ -87,6 +87,13 @@ def attached(draft: LifeDraft, server: Server) -> dict[str, Volume]:
     }
 
 
+def has_own_disk(draft: LifeDraft, server: Server) -> bool:
+    """A system that is on no volume is on the flavour's disk, also where nobody can tell any more that it has one."""
+    assert server.mark
+    flavor = draft.flavor_of(server)
+    return root_volume(server.mark.item) not in attached(draft, server) and (flavor is None or flavor.disk > 0)
+
+
 def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     """One step takes all, so that all are of one moment. Options: `label`, and `stopped` to stop the machine meanwhile."""
     server = draft.server(asked.name)
@@ -103,12 +110,15 @@ def plan_snapshot(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     if all(Mark(draft.estate, "snapshot", names.snapshot(item, label)) in _marks(draft) for item in volumes) and volumes:
         return
     _note_parts(draft, asked.name)
-    flavor = draft.flavor_of(server)
-    # A system that is on no volume is on the flavour's disk, also where nobody can tell any more that it has one.
-    own_disk = root_volume(asked.name) not in volumes and (flavor is None or flavor.disk > 0)
+    own_disk = has_own_disk(draft, server)
     draft.needed[quota.SNAPSHOTS] += len(volumes)
     draft.needed[quota.VOLUME_SIZE] += sum(volume.size for volume in volumes.values())
-    mounts = sorted(one.mount for one in wanted.volumes if one.name in volumes)
+    places = {one.name: one.mount for one in (*wanted.volumes, *wanted.idle_volumes)}
+    mounts = sorted(places[item] for item in volumes if item in places)
+    for item in sorted(volumes.keys() - places.keys() - {root_volume(asked.name)}):
+        draft.notes.append(
+            f"volume {item} is not declared, so nobody knows where it is mounted: it does not stand still meanwhile"
+        )
     units = units_of(server.metadata.get(GROUPS, "").split(","))
     how = _how(server, units, mounts, stopped=stopped)
     shown = ", ".join([*sorted(volumes), *(["its own disk"] if own_disk else [])])
@@ -141,7 +151,8 @@ def plan_drop(draft: LifeDraft, wanted: WantedCloud, asked: Asked) -> None:
     label = asked.options["label"]
     items = {one.name for one in wanted.volumes if one.machine == asked.name} | {asked.name, root_volume(asked.name)}
     for one in taken(draft.state, draft.estate):
-        if one.label == label and one.item in items:
+        # Of a machine whose day has passed, or that is not declared any more, only the note says what was taken with it.
+        if one.label == label and (one.item in items or one.together.rpartition(" ")[0] == asked.name):
             mark = draft.mark("image" if one.image else "snapshot", names.snapshot(one.item, label))
             things = draft.state.images if one.image else draft.state.snapshots
             draft.ids[f"{mark.kind}/{mark.item}"] = next(thing.id for thing in things if thing.mark == mark)
