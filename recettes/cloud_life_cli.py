@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -107,9 +108,8 @@ def _name(name: str) -> str:
 
 def _carried_out(asked: Asked, *, dry: bool, asks: bool) -> int:
     """Said first, where somebody is to be asked; then done, and said."""
-    data = ("--data", f"cloud_life={asked.to_json()}")
     if dry or asks:
-        planned = run("cloud_life", [_HOST], *data, "--dry")
+        planned = run("cloud_life", [_HOST], "--data", f"cloud_life={asked.to_json()}", "--dry")
         for line in _shown(planned, "plan"):
             print(line, "" if line.startswith("(") or not dry else " -- only said, not done", sep="")
         if planned.problem:
@@ -120,13 +120,22 @@ def _carried_out(asked: Asked, *, dry: bool, asks: bool) -> int:
         if not confirmed(asked.name):
             print("Nothing was changed.", file=sys.stderr)
             return FAILED
-    ran = run("cloud_life", [_HOST], *data, "-y")
+        asked = _agreed(asked, planned)
+    ran = run("cloud_life", [_HOST], "--data", f"cloud_life={asked.to_json()}", "-y")
     for line in _shown(ran, "run"):
         print(line)
     if ran.problem:
         print(ran.problem, file=sys.stderr)
         return FAILED
     return DONE
+
+
+def _agreed(asked: Asked, planned: Ran) -> Asked:
+    """With the snapshot that was told, where none was named: there may be a newer one by now."""
+    if asked.command != "restore" or "label" in asked.options:
+        return asked
+    told = {label for record in planned.changes for label in names.LABEL.findall(str(record.change))} - {asked.options["now"]}
+    return replace(asked, options={**asked.options, "label": told.pop()}) if len(told) == 1 else asked
 
 
 def _shown(ran: Ran, phase: str) -> list[str]:

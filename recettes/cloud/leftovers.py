@@ -112,6 +112,8 @@ def _named(draft: Draft, purge: Collection[str], left: Mapping[Mark, Thing], dec
 
 
 def _in_use(draft: Draft, thing: Thing, purge: Collection[str]) -> str | None:
+    if thing.mark and thing.mark.kind in ("network", "subnet", "router"):
+        return _connects(draft, purge)
     if not isinstance(thing, Volume):
         return None
     servers = {server.id: server for server in draft.state.servers}
@@ -123,6 +125,15 @@ def _in_use(draft: Draft, thing: Thing, purge: Collection[str]) -> str | None:
         if snapshot.volume == thing.id and (snapshot.mark is None or f"snapshot:{snapshot.mark.item}" not in purge):
             how = f"purge snapshot:{snapshot.mark.item} as well" if snapshot.mark else "delete that first"
             return f"has the snapshot {snapshot.name}: {how}"
+    return None
+
+
+def _connects(draft: Draft, purge: Collection[str]) -> str | None:
+    """Whether machines that stay are on the private network: they would lose their way out, and who comes in by it."""
+    network = found(draft.state.networks, draft.mark("network", PRIVATE))
+    there = {port.mark.item for port in draft.state.ports if port.mark and network and port.network == network.id}
+    if stay := sorted(item for item in there if f"server:{item}" not in purge):
+        return f"still connects {', '.join(stay)}: purge server:{stay[0]} and so on as well"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from recettes import cloud_cli, cloud_life_cli
+from recettes.change import Change
 from recettes.cloud.life.asked import Asked
 from recettes.cloud_cli import main
 from recettes.estate import Estate, EstateError, Machine
+from recettes.record import Record
+from recettes.running import Ran
 from tests.unit.test_cloud_life import labelled, with_server
 from tests.unit.test_cloud_plan import converged
 
@@ -29,6 +33,23 @@ def test_a_door_is_closed_however_often_it_takes(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(time, "sleep", slept.append)
     assert main(["close-ssh", "--at", "2020-01-01T00:00+00:00"]) == 0
     assert (statuses, slept) == ([], [60.0, 60.0])
+
+
+def test_what_is_restored_is_what_was_agreed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Asked] = []
+
+    def run(_: str, __: list[str], ___: str, data: str, phase: str) -> Ran:
+        ran.append(Asked(**json.loads(data.removeprefix("cloud_life="))))
+        change = Change("cloud", "create", "volume texts-from-20261124t021500z", f"aside as texts-until-{ran[0].options['now']}")
+        return Ran((Record("@local", "plan" if phase == "--dry" else "run", change),), True, "")
+
+    monkeypatch.setattr(cloud_life_cli, "run", run)
+    monkeypatch.setattr(cloud_life_cli, "confirmed", lambda _: True)
+    assert main(["restore", "texts"]) == 0
+    assert [one.options.get("label") for one in ran] == [None, "20261124t021500z"]
+    ran.clear()
+    assert main(["restore", "texts", "--from", "20261101t021500z"]) == 0
+    assert [one.options["label"] for one in ran] == ["20261101t021500z"] * 2
 
 
 @pytest.fixture

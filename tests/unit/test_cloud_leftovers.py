@@ -35,6 +35,16 @@ def test_what_is_not_declared_any_more_stays_until_it_is_named() -> None:
     assert "delete volume texts" in done(plan_cloud(ours, less, [*named, "snapshot:texts-20260504t110000z"]))
 
 
+def test_the_network_stays_while_machines_are_on_it() -> None:
+    given = replace(WANTED, network="given")
+    for kind in ("router", "subnet", "network"):
+        (refused,) = plan_cloud(converged(), given, [f"{kind}:private"]).refusals
+        assert refused.startswith(f"{kind} private still connects web, xmldb: purge server:web and so on as well")
+    purged = plan_cloud(converged(), replace(given, machines=()), ["router:private", "server:web", "server:xmldb"])
+    assert purged.refusals == ()
+    assert "delete router private" in done(purged)
+
+
 def test_a_system_volume_that_its_machine_does_not_use_any_more_is_left_over() -> None:
     state = converged()
     old = Volume("xr", "", mark("volume", "xmldb-root"), 20, "available")

@@ -31,6 +31,13 @@ def test_a_machine_is_not_restored_from_a_part_of_what_was_taken() -> None:
     assert f"from-{LABEL}" in done(asked(both, "restore", "xmldb", now=LATER))[0]  # the newest that is whole
 
 
+def test_a_machine_that_was_stopped_is_said_to_run_once_its_system_is_made_anew() -> None:
+    stopped = with_server(labelled(converged(), "web", "stopped"), "web", status="SHUTOFF")
+    told = "web was stopped; the server made anew runs. To stop it: bin/cloud stop web"
+    assert told in asked(stopped, "rebuild", "web", now=LATER).notes
+    assert told not in asked(converged(), "rebuild", "web", now=LATER).notes
+
+
 def test_a_restored_volume_takes_the_place_of_the_old_one_which_is_kept() -> None:
     plan = asked(taken_of("texts"), "restore", "texts", now=LATER)
     assert in_order(plan) == [

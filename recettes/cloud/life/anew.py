@@ -16,7 +16,7 @@ from recettes.cloud.life.asked import Asked, LifeDraft
 from recettes.cloud.life.power import RUNNING
 from recettes.cloud.life.sizes import apart, together
 from recettes.cloud.life.snapshots import has_own_disk, image_taken, part_of, taken
-from recettes.cloud.marks import QUARANTINED, RESTORES, Mark, kept
+from recettes.cloud.marks import QUARANTINED, RESTORES, STOPPED, Mark, kept
 from recettes.cloud.plan import plan_cloud
 from recettes.cloud.steps import Step, reference
 from recettes.cloud.wanted import WantedCloud
@@ -215,6 +215,10 @@ class _Exchange:
         if self.server is None:
             return ()
         lost = has_own_disk(self.draft, self.server)
+        if STOPPED in kept(self.server.metadata):
+            self.draft.notes.append(
+                f"{self.machine} was stopped; the server made anew runs. To stop it: bin/cloud stop {self.machine}"
+            )
         mark = self.draft.mark("server", self.machine)
         # To be deleted is to have one's power cut: what a database had not written by then would be lost on the kept volumes.
         if self.server.status == RUNNING:
