@@ -54,7 +54,8 @@ def _service(addresses: Sequence[str | None]) -> str:
         exec_start=f"{names.PROGRAM} queue run",
         user=names.ACCOUNT,
         unit=["After=network-online.target", "Wants=network-online.target"],
-        service=["Type=oneshot", f"ReadWritePaths={names.STATE} {names.RESULTS}"],
+        # A cluster that sends a byte now and then holds up no other for ever; the next run goes on where this one was.
+        service=["Type=oneshot", "TimeoutStartSec=6h", f"ReadWritePaths={names.STATE} {names.RESULTS}"],
         exemptions=network,
         wanted_by=None,
     )

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from .gate import list_of, number_of, text_of
+from .gate import number_of, text_of, texts_of
 from .images import looks_like_image, measure
 from .names import batch_name, page_name, sayable
 from .refusal import RefusalError
@@ -166,7 +166,7 @@ def _images(folder: Path) -> tuple[list[Page], list[tuple[str, str]]]:
 def _check(session: Session, cluster: str, model: str, pages: Sequence[Page]) -> None:
     """What the gate would refuse anyway is said before anything is sent. Raises CommandError."""
     said = session.gate(cluster).call("hello")
-    models = [str(name) for name in list_of(said, "models")]
+    models = texts_of(said, "models")
     if model not in models:
         raise CommandError(say("no model", model=model, cluster=cluster, models=", ".join(models)))
     limits = said.get("limits")

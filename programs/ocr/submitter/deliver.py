@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from .images import measure
+from .refusal import harmless
 from .stream import CHUNK, open_plain
+
+Text = Callable[[], bytes]
 
 FAILED = "NOT-RECOGNISED.txt"
 _OURS = "ocr-new"
@@ -45,27 +47,33 @@ def replace(content: bytes, place: Path) -> None:
     _sync_folder(place.parent)
 
 
-def lay_zip(place: Path, members: Sequence[tuple[str, Path | bytes]]) -> None:
-    """A flat ZIP of files and contents, in the place of an earlier one of ours. What is not there any more is left out."""
+def lay_zip(place: Path, members: Sequence[tuple[str, Path | Text, int]]) -> None:
+    """A flat ZIP of files and contents, each with its size, in the place of an earlier one of ours. A file that is not there any
+    more, or has another size by now, is left out."""
     place.parent.mkdir(parents=True, exist_ok=True)
     staged = _staged(place)
     staged.unlink(missing_ok=True)
     with staged.open("xb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-            for name, source in members:
+            for name, source, size in members:
                 # Images are compressed as they are.
-                kind = zipfile.ZIP_DEFLATED if isinstance(source, bytes) else zipfile.ZIP_STORED
+                kind = zipfile.ZIP_STORED if isinstance(source, Path) else zipfile.ZIP_DEFLATED
                 entry = zipfile.ZipInfo(name, _TIME)
                 entry.compress_type, entry.external_attr = kind, 0o644 << 16
-                if isinstance(source, bytes):
-                    archive.writestr(entry, source)
+                if not isinstance(source, Path):
+                    archive.writestr(entry, source())
+                    continue
+                if not source.is_file() or source.lstat().st_size != size:
                     continue
                 with (
                     suppress(OSError),
                     os.fdopen(open_plain(source), "rb") as image,
                     archive.open(entry, "w", force_zip64=True) as member,
                 ):
-                    shutil.copyfileobj(image, member, CHUNK)
+                    left = size  # it may grow without end
+                    while left and (chunk := image.read(min(CHUNK, left))):
+                        member.write(chunk)
+                        left -= len(chunk)
         file.flush()
         os.fsync(file.fileno())
     staged.replace(place)
@@ -74,7 +82,7 @@ def lay_zip(place: Path, members: Sequence[tuple[str, Path | bytes]]) -> None:
 
 def failures_text(head: str, failures: Mapping[str, str]) -> bytes:
     """What a person reads in FAILED: by name, why."""
-    return "\n".join([head, "", *(f"{own}: {why}" for own, why in sorted(failures.items())), ""]).encode()
+    return "\n".join([head, "", *(f"{harmless(own)}: {why}" for own, why in sorted(failures.items())), ""]).encode()
 
 
 def _candidates(place: Path) -> Iterator[Path]:
@@ -120,7 +128,8 @@ def _renew(content: bytes, place: Path, before: str) -> bool:
 
 
 def _staged(place: Path) -> Path:
-    return place.with_name(f".{place.name[:200]}.{_OURS}")
+    # A name has 255 bytes at the most, and signs have up to four.
+    return place.with_name(f".{os.fsencode(place.name)[:150].decode(errors='ignore')}.{_OURS}")
 
 
 def _stage(content: bytes, staged: Path) -> None:

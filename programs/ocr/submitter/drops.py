@@ -26,6 +26,8 @@ from .words import both
 # What programs that copy call a file that is not whole, and what systems leave beside images.
 _NOT_YET = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp", "~")
 _BESIDE = ("thumbs.db", "desktop.ini")
+_DEEPEST = 50  # folders
+_LARGEST = 1 << 32  # bytes, as TIFF has it; to read more, perhaps of a file that is all holes, would hold up everybody
 _COMPANIONS = (".xml", ".txt", ".json", ".csv", ".md", ".zip", ".html")
 
 
@@ -47,10 +49,13 @@ class Found:
 def scan(folder: Path) -> Iterator[tuple[Found, int]]:
     """Every regular file that may be meant, with a descriptor of its folder. No link is followed."""
     for root, folders, names, descriptor in os.fwalk(folder, follow_symlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = PurePosixPath(os.path.relpath(root, folder))
+        # Each folder on the way down is an open one and a call within a call.
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if len(below.parts) < _DEEPEST else []
         for name in folders:
-            if not os.access(name, os.R_OK | os.X_OK, dir_fd=descriptor):
+            with suppress(FileNotFoundError):
+                if os.access(name, os.R_OK | os.X_OK, dir_fd=descriptor):
+                    continue
                 yield Found(str(below / name), *_look(name, descriptor), folder=True), descriptor
         for name in sorted(names):
             if name.startswith(".") or name.lower() in _BESIDE or name.lower().endswith((*_NOT_YET, *_COMPANIONS)):
@@ -166,6 +171,8 @@ class Drops:
             why = both("no image")
         elif self._place(found.path) is None:
             why = both("no place", models=", ".join(sorted(self._settings.projects)) or "MODEL")
+        elif drop.size > _LARGEST:
+            why = both("too large", bytes=drop.size // 1_000_000, most=_LARGEST // 1_000_000)
         else:
             try:
                 _, sha256, kind = measure(open_plain(PurePosixPath(found.path).name, descriptor))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from .names import BATCH, MODEL, page_of
-from .refusal import RefusalError, refusal_of
+from .refusal import RefusalError, harmless, refusal_of
 from .settings import Cluster, Settings
 from .stream import Incoming, Outgoing, read_stream, write_stream
 
@@ -27,6 +27,7 @@ KEPT_SECONDS = 60  # how long the shared connection outlives a submitter that wa
 CIPHERS = "Ciphers=^aes256-gcm@openssh.com,aes128-gcm@openssh.com"  # preferred: processors have instructions for it
 _ANSWER_BYTES = 16_000_000  # `have` of the largest batch is a hundredth of it
 _ERROR_BYTES = 20_000
+_MOST_ERRORS = 1_000_000  # who says more than that is ended
 _BROKEN = (255, -signal.SIGKILL)  # ssh's own failure, and one that we ended
 
 
@@ -97,7 +98,7 @@ class Gate:
                 ["ssh", *self._options, *self._control(), "--", self._target, *words],
                 stdin=stdin, stdout=subprocess.PIPE, stderr=errors, env=_environment(), start_new_session=True,
             )  # fmt: skip
-            session = _Session(ssh)
+            session = _Session(ssh, errors)
             try:
                 yield session
             except RefusalError as refusal:
@@ -152,8 +153,8 @@ class Gate:
 class _Session:
     """One running ssh, ended when nothing moves for STALL_SECONDS."""
 
-    def __init__(self, ssh: subprocess.Popen[bytes]) -> None:
-        self._ssh = ssh
+    def __init__(self, ssh: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+        self._ssh, self._errors = ssh, errors
         self._stdout = cast(BufferedReader, ssh.stdout)
         self._moved = time.monotonic()
         self._over = threading.Event()
@@ -177,7 +178,8 @@ class _Session:
 
     def read_all(self) -> bytes:
         answer = bytearray()
-        while chunk := self.read(1 << 16):
+        self.alive()  # once: an answer comes as a whole, and one that drips is none
+        while chunk := self._stdout.read1(1 << 16):
             answer += chunk
             if len(answer) > _ANSWER_BYTES:
                 self._ssh.kill()
@@ -200,8 +202,8 @@ class _Session:
 
     def _watch(self) -> None:
         while not self._over.wait(1):
-            if time.monotonic() - self._moved > STALL_SECONDS:
-                self.stalled = True
+            self.stalled = time.monotonic() - self._moved > STALL_SECONDS
+            if self.stalled or os.fstat(self._errors.fileno()).st_size > _MOST_ERRORS:
                 self._ssh.kill()
                 return
 
@@ -261,7 +263,7 @@ def _object(answer: bytes) -> dict[str, Any]:
 
 def text_of(said: dict[str, Any], key: str) -> str:
     """A text of an answer, harmless. Raises RefusalError when it is none."""
-    return str(_of(said, key, str))
+    return harmless(str(_of(said, key, str)))
 
 
 def number_of(said: dict[str, Any], key: str) -> float:
@@ -269,6 +271,11 @@ def number_of(said: dict[str, Any], key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e15:
         raise RefusalError("garbled", f"{key}: {value!r}")
     return value
+
+
+def texts_of(said: dict[str, Any], key: str) -> list[str]:
+    """Texts of an answer, harmless."""
+    return [harmless(str(entry)) for entry in list_of(said, key)]
 
 
 def list_of(said: dict[str, Any], key: str) -> list[Any]:

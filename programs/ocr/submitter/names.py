@@ -54,7 +54,8 @@ def page_of(result: str) -> tuple[str, str] | None:
 
 def result_names(owns: Sequence[str], formats: Sequence[str] = FORMATS) -> dict[tuple[str, str], str]:
     """By (own file name, format), what the result is called beside it: page.xml, but page.jpg.xml where page.tif is there too."""
-    stems = Counter(own.rpartition(".")[0].casefold() for own in owns)
+    # A whole name is taken as well where it is another's stem: p.png.jpg beside p.png and p.jpg.
+    stems = Counter(own.rpartition(".")[0].casefold() for own in owns) + Counter({own.casefold() for own in owns})
     named = {}
     for own in owns:
         stem = own.rpartition(".")[0]

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from .drops import Drops, portions
-from .gate import Gate, list_of, number_of
+from .gate import Gate, number_of, texts_of
 from .refusal import MEANINGS, RefusalError
 from .settings import Queue, Settings
 from .show import summary
@@ -19,6 +19,7 @@ from .work import Work
 
 _DAY = 86400
 _MEGA = 1_000_000
+_LIMITS = ("pages", "page_bytes", "batch_bytes", "pages_a_day", "batches")
 
 
 def run_queue(settings: Settings, queue: Queue, store: Store, work: Work, gates: Callable[[str], Gate]) -> bool:
@@ -68,12 +69,12 @@ class _Run:
 
     def _take(self, cluster: str, model: str, files: Sequence[Drop]) -> None:
         said = self._gates(cluster).call("hello")
-        models = [str(name) for name in list_of(said, "models")]
+        models = texts_of(said, "models")
         if model not in models:
             # Waiting, not failed: the model may come.
             self.drops.note(files, "waiting", both("no place", models=", ".join(models)))
             return
-        limits, today = _numbers(said, "limits"), _numbers(said, "today")
+        limits, today = _numbers(said, "limits", _LIMITS), _numbers(said, "today", ("pages",))
         too_large = [drop for drop in files if drop.size > limits["page_bytes"]]
         for drop in too_large:
             why = both("too large", bytes=drop.size // _MEGA, most=f"{limits['page_bytes'] / _MEGA:.0f}")
@@ -119,8 +120,8 @@ def _later(again: float) -> bool:
     return 0 < again - time.time() <= 2 * _DAY
 
 
-def _numbers(said: dict[str, Any], key: str) -> dict[str, float]:
+def _numbers(said: dict[str, Any], key: str, names: Sequence[str]) -> dict[str, float]:
     values = said.get(key)
     if not isinstance(values, dict):
         raise RefusalError("garbled", key)
-    return {name: number_of(values, name) for name in values}
+    return {name: number_of(values, name) for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def lay_results(store: Store, batch: Batch, fetched: Path) -> dict[str, tuple[st
     laid: list[Laid] = []
     for folder, those in by_folder.items():
         names = result_names([deliver.inside(page.own)[1] for page in those])
-        members: list[tuple[str, Path | bytes]] = []
+        members: list[tuple[str, Path | deliver.Text, int]] = []
         for page in those:
             own = deliver.inside(page.own)[1]
             try:
@@ -42,7 +43,10 @@ def lay_results(store: Store, batch: Batch, fetched: Path) -> dict[str, tuple[st
             if documents:
                 outcomes[page.page] = ("done", "")
                 # ALTO where there is one, which comes first: with both, eScriptorium would import each page twice.
-                members += [(own, Path(page.path)), next(iter(documents.items()))]
+                # Read once more when it is its turn: a thousand texts at once take all of the memory.
+                name, content = next(iter(documents.items()))
+                text = partial(_text, fetched, page.page, own)
+                members += [(own, Path(page.path), page.size), (name, text, len(content))]
         if batch.zipped and members and batch.phase == "deliver":
             deliver.lay_zip(zip_place(batch, folder), members)
     store.note_laid(laid)
@@ -53,6 +57,11 @@ def zip_place(batch: Batch, folder: str) -> Path:
     """The ZIP of the batch's pages of one folder."""
     destination = Path(batch.destination) / folder
     return destination / f"{destination.name}-{batch.model}-{batch.name[-8:]}.zip"
+
+
+def _text(folder: Path, page: str, own: str) -> bytes:
+    kind, content = next(_came(folder, page))
+    return with_own_name(content, kind, own)
 
 
 def _came(folder: Path, page: str) -> Iterator[tuple[str, bytes]]:

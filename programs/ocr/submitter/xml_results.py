@@ -105,3 +105,6 @@ def _parse(
         parser.Parse(content, True)
     except expat.ExpatError as error:
         raise ResultError(f"it is no XML: {error}") from None
+    finally:  # they know the parser, which knows them: it would stay, with all that it read
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+        parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = None
