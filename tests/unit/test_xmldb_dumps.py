@@ -94,6 +94,13 @@ def test_a_dump_made_after_the_clock_was_put_right_is_the_newest_and_stays(
     assert made not in dump.spent([*names, made], 3, datetime.now(UTC))
 
 
+@pytest.mark.parametrize("label", ["purge-notes", "before-restore", "Notes", "-x", "a b"])
+def test_a_label_that_says_something_else_is_refused(label: str) -> None:
+    dump = program("xmldb-dump")
+    with pytest.raises(dump.DumpError, match="no dump was made"):
+        dump.do_dump(Namespace(label=label))
+
+
 def test_the_newest_dump_never_goes_however_old_it_is() -> None:
     spent = program("xmldb-dump").spent
     assert spent([of(500, "purge-old")], 1, datetime.now(UTC)) == []
