@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from recettes.declarations.base import Declaration, Hostname, Name, unique, written_as, wrong
 from recettes.declarations.people import EMail, PublicKey, at_least_one
+from recettes.ocr.names import GATE_FOLDER, IMAGES, INCOMING, MODELS
 
 MODEL_KINDS = (".safetensors", ".mlmodel")
 _NOTHING_ODD = r"/[A-Za-z0-9._+/-]*"
@@ -144,7 +145,7 @@ class OcrCluster(Declaration):
     - `login` "two-stage" is public key, then an empty keyboard-interactive, as on the Alliance's automation nodes.
     - `keys_by` "portal": a person hands the key line in; the deploy writes it down and checks it. `support` is whom to ask.
     - `submitter_address` is where the key works from: the submitter's address as the cluster sees it. None: the one by which the
-      estate knows the first machine of group `images`.
+      estate knows the first machine of group `images`, where that can be it.
     - `account` is the allocation that pays (Slurm's --account), for the pages of `projects`; none named: of all projects.
     - `until` is the last day on which the key does anything.
     """
@@ -182,6 +183,11 @@ class OcrCluster(Declaration):
             raise ValueError('contain="apptainer" needs kraken=KrakenImage(…)')
         if not limits.page_bytes <= limits.batch_bytes <= limits.spool_bytes:
             raise ValueError("the limits page_bytes, batch_bytes and spool_bytes have to grow in this order")
+        ours = f"{self.home}/{GATE_FOLDER}"
+        if self.spool in (self.home, ours) or any(
+            f"{self.spool}/".startswith(f"{ours}/{name}/") for name in (MODELS, IMAGES, INCOMING)
+        ):
+            raise ValueError(f"spool={self.spool!r} is where something else lies: batches need a folder of their own")
         if job.cpus * job.minutes > limits.core_hours_a_day * 60:
             raise ValueError("one job is asked for more core-hours than limits.core_hours_a_day allows: none could ever be sent")
         return self

@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 from recettes.change import Change
-from recettes.files import File, FileTable, differences
+from recettes.files import File, FileState, FileTable, differences
 from recettes.ocr import names
 from recettes.ocr.large import Large, plan_large
 from recettes.ocr.settings import digest_of
@@ -32,8 +33,8 @@ _STRAY = re.compile(rf"{names.INCOMING}|\.new-[a-z-]+(\.json)?|ready\.new|{names
 class Account:
     """What is wanted. Paths are absolute. `key` is the whole line of authorized_keys, None where the file is none of ours.
 
-    `command` is the key's, by which our line is known whatever key it has; `programs` are needed on the cluster; `page` is tried
-    with `model`.
+    `command` is the key's; `public` is the key itself, as in authorized_keys, empty as long as there is none. `programs` are
+    needed on the cluster; a page is tried with `model`.
     """
 
     user: str
@@ -45,6 +46,7 @@ class Account:
     venv: Venv | None
     command: str
     key: str | None
+    public: str
     programs: tuple[str, ...]
     model: str
     until: date
@@ -56,6 +58,17 @@ class Account:
         large = [f"{path} {one.sha256}" for path, one in sorted(self.large.items())]
         return digest_of(*files, *large, self.venv.digest if self.venv else "")
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What the lines of authorized_keys hold of which some are ours."""
+        gate = f' {self.folder}/{names.GATE}"'
+        return (gate, self.public) if self.public else (gate,)
+
+    def owns(self, line: str) -> bool:
+        """Whether a line with one of the marks is ours: it lets our key in, whatever that may do then, or a run wrote it,
+        whatever key and interpreter it names. Beside the wanted one it would let in an old key, or ours from anywhere."""
+        return bool(self.public and self.public in line) or line.rstrip().endswith(f" {names.COMMENT}")
+
     def folders(self) -> dict[str, File]:
         inside = {path.rpartition("/")[0] for path in (*self.files, *self.large)}
         return {path: File(None, self.user, "", _FOLDER) for path in sorted({self.folder, self.spool, *inside})}
@@ -63,7 +76,8 @@ class Account:
 
 @dataclass(frozen=True)
 class AccountState:
-    """What is. `inside` are the names in the gate's folder, `keys` the lines of authorized_keys that call the gate."""
+    """What is. `inside` are the names in the gate's folder, `images` when those of containers came, by name, `keys` the lines of
+    authorized_keys that are ours."""
 
     user: str
     home: str
@@ -71,6 +85,7 @@ class AccountState:
     files: FileTable
     inside: frozenset[str] = frozenset()
     venvs: Mapping[str, Made] = field(default_factory=dict)
+    images: Mapping[str, float] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     ready: str = ""
 
@@ -89,10 +104,15 @@ def refusals(is_: AccountState, want: Account, today: date) -> list[str]:
             f"the account here is {is_.user} with the home {is_.home}, and declared are {want.user} and home={want.home!r}"
         )
     if is_.missing:
-        said.append(f"{' and '.join(is_.missing)} cannot be run here; say with slurm=, python= or kraken= where they are")
-    state = is_.files.states.get(want.folder)
-    if state and (state.kind != "d" or state.owner != want.user):
-        said.append(f"{want.folder} is not a folder of {want.user}'s: move it away")
+        said.append(f"{' and '.join(is_.missing)} cannot be run here; say with slurm= and python= where they are")
+    for path in want.folders():
+        state = is_.files.states.get(path)
+        if state and state.kind == "l":
+            said.append(
+                f"{path} is a link to {state.link}: move it away{'; spool= says where batches lie' if path == want.spool else ''}"
+            )
+        elif state and (state.kind != "d" or state.owner != want.user):
+            said.append(f"{path} is not a folder of {want.user}'s: move it away")
     if today > want.until:
         said.append(f"the gate is closed since the end of {want.until}: declare a later until=, or take the cluster out")
     return said
@@ -100,7 +120,7 @@ def refusals(is_: AccountState, want: Account, today: date) -> list[str]:
 
 def plan_account(is_: AccountState, want: Account) -> list[Change]:
     """Everything in its place, tried, and only then the key let in. What is not ours in the account is never looked at."""
-    states = {path: replace(state, group="") for path, state in is_.files.states.items()}
+    states = {path: _as_wanted_of(state) for path, state in is_.files.states.items()}
     changes = [
         replace(change, subsystem=SUBSYSTEM)
         for change in differences(states, {**want.folders(), **want.files})
@@ -123,15 +143,24 @@ def plan_account(is_: AccountState, want: Account) -> list[Change]:
     return changes
 
 
+def _as_wanted_of(state: FileState) -> FileState:
+    """Without what is the cluster's affair: the group, and that a folder hands its own on. Quotas may count by these."""
+    return replace(state, group="", mode=state.mode & ~stat.S_ISGID if state.kind == "d" else state.mode)
+
+
 def _surplus(is_: AccountState, want: Account) -> list[str]:
-    """Names in the gate's folder that are ours and wanted no more."""
-    kept = {f"{want.folder}/{names.MODELS}", f"{want.folder}/{names.IMAGES}"}
+    """Names in the gate's folder that are ours and wanted no more. Of what Kraken comes from, the one before stays: jobs that run
+    have read their settings, and start it again for every page that takes too long."""
+    models, images = f"{want.folder}/{names.MODELS}", f"{want.folder}/{names.IMAGES}"
+    others = sorted((when, name) for name, when in is_.images.items() if f"{images}/{name}" not in want.large)
+    before = f"{images}/{others[-1][1]}" if others else ""
     files = [
         path.removeprefix(f"{want.folder}/")
         for path, state in is_.files.states.items()
-        if path.rpartition("/")[0] in kept and path not in want.large and state.kind != "d"
+        if path.rpartition("/")[0] in (models, images) and path not in want.large and path != before and state.kind != "d"
     ]
-    return sorted([*old_venvs(is_.venvs, want.venv), *files, *(name for name in is_.inside if _STRAY.fullmatch(name))])
+    venvs = old_venvs(is_.venvs, want.venv, keep_one=True)
+    return sorted([*venvs, *files, *(name for name in is_.inside if _STRAY.fullmatch(name))])
 
 
 def uploads(changes: Iterable[Change], want: Account) -> dict[str, Large]:

@@ -24,6 +24,12 @@ _SSHS_OWN = 255  # no connection, no login, or something that sshd refused
 _USAGE, _NOT_NOW = 64, 75
 _SECONDS = 60
 _HELLO = "hello"
+# Of timeout, and of its kill.
+_NO_ANSWER = (124, 137)
+# What ssh ends with where sshd let nobody in, and where another machine answers. With all other words nobody was asked.
+_DENIED = ("Permission denied", "Too many authentication failures")
+_STRANGER = ("Host key verification failed", "host key is known for")
+_NOT_TRIED = "Whether it lets the key in is not known"
 # Only root may ask there. The path is Amazon's, which OpenStack serves as well:
 # https://docs.openstack.org/nova/latest/user/metadata.html
 _OUTSIDE, _METADATA = "the address outside", "http://169.254.169.254/latest/meta-data/public-ipv4"
@@ -114,7 +120,7 @@ def note_script(proof: Proof) -> str:
 
 
 def tries_script(proof: Proof) -> str:
-    """Prints `NAME<tab>STATUS<tab>last words of the answer` for each try; to be run as root.
+    """Prints `NAME<tab>STATUS<tab>the end of the answer` for each try; to be run as root.
 
     Where the key is not let in, the one line more is what the cloud says of the machine's address.
     """
@@ -141,13 +147,15 @@ try_it() {{
   code=0
   # A session of its own: without a terminal ssh asks nobody for the second stage's empty answer.
   said=$(timeout -k 5 {_SECONDS} setsid -w runuser -u {names.ACCOUNT} -- ssh $how {words(ssh)} "$@" </dev/null 2>&1) || code=$?
-  printf '%s\\t%s\\t%s\\n' "$name" "$code" "$(printf '%s' "$said" | tr '\\t\\r\\n' '   ' | tail -c 2000)"
+  printf '%s\\t%s\\t%s\\n' "$name" "$code" "$(printf '%s' "$said" | tr '\\t\\r\\n' '   ' | tail -c 60000)"
   # Who is not let in once is not let in, and a cluster that counts failures shuts out who tries on.
-  if [ "$name $code" = "{_HELLO} {_SSHS_OWN}" ]; then
+  case "$name $code" in
+  "{_HELLO} {_SSHS_OWN}")
     said=$(curl -4 -fs --noproxy '*' -m {_METADATA_SECONDS} {_METADATA} 2>/dev/null | tr -cd '0-9.' | cut -c1-15)
     printf '%s\\t0\\t%s\\n' {quote(_OUTSIDE)} "$said"
-    exit 0
-  fi
+    exit 0 ;;
+  {" | ".join(f'"{_HELLO} {code}"' for code in _NO_ANSWER)}) exit 0 ;;
+  esac
 }}
 """ + "\n".join(lines)
 
@@ -157,6 +165,15 @@ def unproved(lines: Sequence[str], proof: Proof) -> list[str]:
     found = dict(_answer(line) for line in lines if line)
     code, said = found.pop(_HELLO)
     host = proof.cluster.host
+    if code in _NO_ANSWER:
+        return [f"{host} did not let the key in or did not answer within {_SECONDS} s. {_NOT_TRIED}"]
+    if code == _SSHS_OWN and not any(words in said for words in _DENIED):
+        what = (
+            "shows another host key than the one declared"
+            if any(words in said for words in _STRANGER)
+            else "could not be reached"
+        )
+        return [f"{host} {what}: {said.strip()[-200:] or 'no word'}. {_NOT_TRIED}"]
     if code == _SSHS_OWN:
         return [
             f"{host} does not let the key in: {said.strip()[-200:] or 'no word'}. {proof.hand_in}"

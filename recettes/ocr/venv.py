@@ -64,10 +64,11 @@ def plan_venv(subsystem: str, folder: str, made: Mapping[str, Made], venv: Venv)
     return Change(subsystem, f"{folder}/{venv.name}", "restore" if there else "install", "Kraken, from wheels")
 
 
-def old_venvs(made: Mapping[str, Made], venv: Venv | None) -> list[str]:
-    """Names of those that nobody needs: the newest of the others may still be at work."""
+def old_venvs(made: Mapping[str, Made], venv: Venv | None, *, keep_one: bool = False) -> list[str]:
+    """Names of those that nobody needs: the newest of the others may still be at work, and stays; where none is wanted any more,
+    only if `keep_one`."""
     others = sorted((one.seconds, name) for name, one in made.items() if venv is None or name != venv.name)
-    return [name for _, name in (others[:-1] if venv else others)]
+    return [name for _, name in (others[:-1] if venv or keep_one else others)]
 
 
 def builds(changes: Iterable[Change]) -> bool:
@@ -75,25 +76,36 @@ def builds(changes: Iterable[Change]) -> bool:
     return any(change.action in ("install", "restore") for change in changes)
 
 
+def _modules_script(modules: Iterable[str]) -> str:
+    """As the job loads them. What a cluster reads for that is not written for -e and -u, and may set umask and locale."""
+    loaded = words(modules)
+    return f"""set +eu
+command -v module >/dev/null 2>&1 || . /etc/profile
+module load {loaded} || {{ echo {quote(f"module load {loaded} failed")} >&2; exit 1; }}
+export LC_ALL=C
+set -eu"""
+
+
 def venv_script(venv: Venv, folder: str, *, incoming: str, archive: str, umask: str) -> str:
     """Made in its place, which its programs have written in them; it counts from its listing on.
 
     `archive` is the wheels' tar, in the folder `incoming`, which goes at the end.
     """
-    modules = f"command -v module >/dev/null 2>&1 || . /etc/profile; module load {words(venv.modules)}" if venv.modules else ":"
+    modules = _modules_script(venv.modules) if venv.modules else ":"
     shared = "--system-site-packages" if venv.shared else ""
     return f"""{LISTING}
 place={quote(f"{folder}/{venv.name}")}; incoming={quote(incoming)}; wheels=$incoming/wheels
-umask {umask}
 trap 'rm -rf -- "$wheels"' EXIT
-set +u; {modules}; set -u
+{modules}
+umask {umask}
 rm -f -- "$place.listing"; rm -rf -- "$place" "$wheels"; mkdir "$wheels"
 tar -xf {quote(archive)} -C "$wheels"
 rm -f -- {quote(archive)}
 {quote(venv.python)} -m venv {shared} "$place"
 "$place/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-cache-dir --no-index --no-deps \\
   --require-hashes --find-links "$wheels" --requirement "$wheels/{REQUIREMENTS}"
-[ -x "$place/bin/kraken" ] || {{ echo 'the wheels brought no program kraken' >&2; exit 1; }}
+[ -f "$place/bin/kraken" ] || {{ echo 'the wheels brought no program kraken' >&2; exit 1; }}
+[ -x "$place/bin/kraken" ] || {{ echo "nothing may be run from $place: is its file system mounted noexec?" >&2; exit 1; }}
 venv_listing "$place" >"$place.listing-new"
 sync -f "$place"
 mv -fT -- "$place.listing-new" "$place.listing"

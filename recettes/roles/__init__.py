@@ -109,7 +109,10 @@ def check_secrets(lab: LabView) -> None:
     sites = lab.wishes.sites if lab.estate.of_group("web") else ()
     if any((site.issuer or lab.wishes.lab.issuer) == "local" for site in sites) or secret_names(sites):
         lab.vault.entries()
-    if lab.estate.of_group("xmldb") or any(ocr_secrets(lab, machine.name) for machine in lab.estate.of_group("images")):
+    ocr = lab.wishes.lab.ocr
+    clusters = [machine for machine in lab.estate.of_group("hpc") if ocr and ocr.cluster(machine.name)]
+    # The account on a cluster gets the submitter's key, whether a submitter is there or not.
+    if lab.estate.of_group("xmldb") or clusters or any(ocr_secrets(lab, one.name) for one in lab.estate.of_group("images")):
         lab.vault.entries()
     if sites:
         certificates_of(lab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
 from recettes.contents.entries import ContentsError
@@ -30,6 +31,7 @@ def account_of(lab: LabView, cluster: OcrCluster) -> Account:
     ocr = lab.wishes.lab.ocr
     assert ocr
     user, folder = lab.machine(cluster.name).user, folder_of(cluster)
+    secret = lab.secret(names.KEY_SECRET)
     venv = venv_of(cluster.kraken) if isinstance(cluster.kraken, KrakenWheels) else None
     large = {model_path(cluster, model): large_of(model.file, model.sha256) for model in ocr.models}
     if isinstance(cluster.kraken, KrakenImage):
@@ -49,6 +51,7 @@ def account_of(lab: LabView, cluster: OcrCluster) -> Account:
         venv=venv,
         command=command(cluster),
         key=_line(lab, cluster) if cluster.keys_by == "authorized_keys" else None,
+        public=public_key(secret) if secret else "",
         programs=(cluster.python, slurm["sbatch"], slurm["squeue"], slurm["scancel"]),
         model=ocr.models[0].name,
         until=cluster.until,
@@ -56,13 +59,28 @@ def account_of(lab: LabView, cluster: OcrCluster) -> Account:
 
 
 def address_of(lab: LabView, cluster: OcrCluster) -> str:
-    """Where the submitter's key works from. Raises ContentsError where nobody says it."""
+    """Where the submitter's key works from. Raises ContentsError where nobody says it, or the estate says what cannot be it."""
+    if cluster.submitter_address:
+        return cluster.submitter_address
     images = lab.estate.of_group("images")
-    if address := cluster.submitter_address or (images[0].address if images else None):
-        return address
+    if not images:
+        raise ContentsError(
+            f"The cluster {cluster.name} has no submitter_address=, and the estate no machine of group images to send pages. "
+            "Nothing was done for this cluster."
+        )
+    name, address = images[0].name, images[0].address
+    try:
+        outside = IPv4Address(address).is_global
+    except AddressValueError:
+        why = "is no IPv4 address, and the submitter calls over IPv4"
+    else:
+        if outside or cluster.keys_by == "authorized_keys":
+            return address
+        why = "is one of an inner network, which a cluster with a portal does not see"
     raise ContentsError(
-        f"The cluster {cluster.name} has no submitter_address=, and the estate no machine of group images to send pages. "
-        "Nothing was changed."
+        f"The cluster {cluster.name} has no submitter_address=, and the address of {name}, {address}, {why}. Declare the one "
+        "from which the cluster sees it: its floating address or, where it has none, that of its router. "
+        "Nothing was done for this cluster."
     )
 
 

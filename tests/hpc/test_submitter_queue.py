@@ -199,6 +199,34 @@ def test_a_closed_gate_is_told_once_and_left_in_peace(submitter: Submitter) -> N
     assert run(submitter) == 0 and len(submitter.account.jobs()) == 1
 
 
+def test_a_cluster_that_is_declared_no_more_holds_up_no_other(submitter: Submitter) -> None:
+    """Renamed or taken out while a batch is there: that one waits and is named, what belongs to others goes on."""
+    there = submitter.settings["clusters"]["cluster"]
+    submitter.drop("tiny-print/a/p1.png", image("1"))
+    assert run(submitter) == 0
+    submitter.set(clusters={"renamed": there})
+    submitter.drop("tiny-print/a/p2.png", image("2"))
+    said = submitter.ocr("queue", "run")
+    assert said.status == 4 and "The cluster called cluster is declared no more" in said.err, said
+    assert len(submitter.account.jobs()) == 2
+    for command in ("status", "fetch"):
+        asked = submitter.ocr(command)
+        assert asked.status == 4 and "is declared no more" in asked.err, asked
+    submitter.finish()
+    submitter.set(clusters={"cluster": there, "renamed": there})
+    assert run(submitter) == 0 and "tiny-print/a/p1.xml" in results(submitter), "declared again, it goes on at once"
+
+
+def test_what_was_wrong_with_a_cluster_is_forgotten_with_it(submitter: Submitter) -> None:
+    submitter.drop("tiny-print/a/p1.png", image("1"))
+    submitter.fault(says={"err": "ada@cluster.test: Permission denied (publickey).\n", "status": 255})
+    assert run(submitter) == 4
+    submitter.fault()
+    submitter.set(clusters={"renamed": submitter.settings["clusters"]["cluster"]})
+    said = submitter.ocr("queue", "run")
+    assert said.status == 0 and len(submitter.account.jobs()) == 1, said
+
+
 def test_another_run_at_the_same_time_does_nothing(submitter: Submitter) -> None:
     submitter.drop("tiny-print/a/p1.png", image("1"))
     lock = submitter.folder / "state/work/queue"

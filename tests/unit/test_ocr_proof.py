@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -73,6 +74,45 @@ def test_what_sshd_refuses_before_the_gate_is_called_is_refused(name: str, said:
 def test_a_key_that_is_not_let_in_is_told_with_its_address_and_what_to_do() -> None:
     [sentence] = unproved(["hello\t255\tada@robot.test: Permission denied (publickey)."], PROOF)
     assert "does not let the key in" in sentence and "A person has to hand it in. " in sentence and "192.0.2.*" in sentence
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "told"),
+    [
+        (255, "ssh: connect to host robot.test port 22: Connection timed out", "robot.test could not be reached: ssh: connect"),
+        (255, "ssh: Could not resolve hostname robot.test: Name or service not known", "could not be reached"),
+        (255, "Host key verification failed.", "shows another host key than the one declared: Host key verification failed."),
+        (124, "", "did not let the key in or did not answer within 60 s"),
+    ],
+)
+def test_a_cluster_that_was_not_asked_is_not_said_to_keep_the_key_out(code: int, said: str, told: str) -> None:
+    """Nobody is sent to the portal, or made to compare addresses, for a cluster that is down."""
+    [sentence] = unproved([f"hello\t{code}\t{said}"], PROOF)
+    assert told in sentence and "is not known" in sentence
+    assert "hand it in" not in sentence and "192.0.2" not in sentence and "lets the key in, but" not in sentence
+
+
+def test_a_cluster_that_does_not_answer_is_not_tried_on(tmp_path: Path) -> None:
+    """Twelve times a minute is long, and nothing would come of it."""
+    (tmp_path / "timeout").write_text(f"#!/bin/sh\necho called >>{tmp_path}/calls\nexit 124\n")
+    (tmp_path / "timeout").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run(["sh", "-eu"], input=tries_script(PROOF), env=environment, capture_output=True, text=True, check=True)
+    assert (tmp_path / "calls").read_text() == "called\n"
+    [sentence] = unproved(ran.stdout.splitlines(), PROOF)
+    assert "did not answer within 60 s" in sentence
+
+
+def test_an_answer_may_be_as_long_as_a_lab_s_models_make_it(tmp_path: Path) -> None:
+    hello = json.dumps({"address": "192.0.2.7", "models": [f"print-of-the-century-number-{number}" for number in range(100)]})
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\necho '{hello}'\n")
+    (tmp_path / "runuser").write_text('#!/bin/sh\nshift 3; exec "$@"\n')
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = tries_script(PROOF).partition("\ntry_it 'a shell'")[0]
+    ran = subprocess.run(["sh", "-eu"], input=script, env=environment, capture_output=True, text=True, check=True)
+    assert unproved([ran.stdout.rstrip("\n"), *lines()[1:]], PROOF) == []
 
 
 @pytest.mark.parametrize(

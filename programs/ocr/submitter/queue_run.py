@@ -37,6 +37,7 @@ def run_queue(settings: Settings, queue: Queue, store: Store, work: Work, gates:
 class _Run:
     def __init__(self, settings: Settings, queue: Queue, store: Store, work: Work, gates: Callable[[str], Gate]) -> None:
         self._store, self._work, self._gates = store, work, gates
+        self._clusters = settings.clusters.keys()
         self.drops = Drops(settings, queue, store)
 
     def bring_on(self) -> None:
@@ -59,7 +60,8 @@ class _Run:
     def troubled(self) -> bool:
         """Says what is wrong; whether a person has to do something about it."""
         troubled = False
-        of_clusters = [(hold.problem, hold.said, hold.since) for hold in self._store.holds().values()]
+        holds = [hold for cluster, hold in self._store.holds().items() if cluster in self._clusters]
+        of_clusters = [(hold.problem, hold.said, hold.since) for hold in holds]
         of_batches = [(batch.problem, batch.said, batch.since) for batch in self._alive() if batch.problem]
         for problem, said, since in dict.fromkeys(of_clusters + of_batches):
             print(said, file=sys.stderr)

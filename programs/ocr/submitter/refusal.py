@@ -9,7 +9,7 @@ from typing import Literal
 
 Kind = Literal[
     "fault", "stream", "missing", "closed", "gate", "full", "later", "limit", "unsafe",
-    "network", "host", "denied", "stranger", "garbled", "noisy", "changed", "local",
+    "network", "host", "denied", "stranger", "garbled", "noisy", "changed", "local", "undeclared",
 ]  # fmt: skip
 
 
@@ -43,6 +43,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "noisy": Meaning(_HOUR, True, True),
     "changed": Meaning(0, False, False),
     "local": Meaning(_HOUR, False, True),
+    "undeclared": Meaning(0, False, True),  # nothing is asked of anybody to find it out
 }
 
 _EXITS: dict[int, Kind] = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from .gate import Gate
+from .refusal import RefusalError
 from .settings import Settings
 from .show import Bar
 from .store import Batch, Store
@@ -31,6 +32,9 @@ class Session:
         self.work = Work(settings, self.store, self.gate, self.bar)
 
     def gate(self, cluster: str) -> Gate:
+        """Raises RefusalError: a batch may be at a cluster that is declared no more, or under another name."""
+        if cluster not in self.settings.clusters:
+            raise RefusalError("undeclared", cluster)
         if cluster not in self._gates:
             self._gates[cluster] = self._stack.enter_context(Gate(self.settings.clusters[cluster], self.settings))
         return self._gates[cluster]

@@ -89,6 +89,12 @@ _REFUSALS: dict[Kind, tuple[str, str]] = {
         "On this machine: {said}. Nothing is lost; it goes on when that is mended.",
         "Sur cette machine : {said}. Rien n'est perdu ; la suite viendra quand ce sera réparé.",
     ),
+    "undeclared": (
+        "The cluster called {said} is declared no more, and pages sent to it have not come back. They wait until it is declared again under "
+        "this name: tell the administrator.",
+        "La grappe appelée {said} n'est plus déclarée, et des pages qui y sont ne sont pas revenues. Elles attendent qu'elle soit déclarée à "
+        "nouveau sous ce nom : avertissez l'administration.",
+    ),
     "changed": (
         "{said} was changed or removed while it was being sent. Nothing was recognised; send the folder again.",
         "{said} a été modifié ou enlevé pendant l'envoi. Rien n'a été reconnu ; renvoyez le dossier.",
