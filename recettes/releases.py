@@ -41,13 +41,15 @@ LISTING = r"""listing() {
 class Root:
     """A folder of items that have releases. `kind` is what one of them is called, `subsystem` what plans call them all.
 
-    `after` is a shell command that makes their service see that an item was rolled back.
+    `after` is a shell command that makes their service see that an item was rolled back. `at_once` is one that runs whenever a
+    release has come into force; what the service does afterwards is a step of its own.
     """
 
     path: str
     kind: str
     subsystem: str
     after: str | None = None
+    at_once: str | None = None
 
 
 WWW = Root(SITES, "site", "releases")
@@ -196,6 +198,8 @@ def release_script(change: Change, is_: SiteState, want: Release, root: Root = W
         lines.append(f"point current {current}")
     if not held:
         lines.append('rm -f -- "$site/held"')
+    if root.at_once and puts_in_force(change):
+        lines.append(root.at_once)
     for name in _surplus(is_, current, previous, held):
         lines.append(f'rm -rf -- "$site"/releases/{quote(name)} "$site"/releases/{quote(name)}.listing')
     return "\n".join(lines)

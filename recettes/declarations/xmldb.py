@@ -11,20 +11,29 @@ from pydantic import AfterValidator, Field
 from recettes.catalogue import CatalogueError, find
 from recettes.declarations.base import Declaration, Name, unique, written_as, wrong
 from recettes.declarations.sources import Source
-from recettes.web.values import Size, UrlPath
+from recettes.web.values import Size, UrlPath, size_bytes
 from recettes.xmldb.names import RESERVED, renderer, runner
 
 # Languages with a stemmer in BaseX's core or in Lucene's, which the catalogue adds: https://docs.basex.org/main/Full-Text#languages
 Language = Literal["ar", "da", "de", "en", "es", "fi", "fr", "hu", "it", "nl", "no", "pt", "ro", "ru", "sv"]
+# Java, Jetty and BaseX take some 40 MB.
+LEAST_HEAP, MOST_HEAP = 64 << 20, 1 << 40
 
 
 def _time(value: str) -> str:
-    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise ValueError('is not a time of day such as "02:30"')
     return value
 
 
+def _heap(value: str) -> str:
+    if not LEAST_HEAP <= size_bytes(value) <= MOST_HEAP:
+        raise ValueError("is no memory that the server can start with: from 64m to 1024g")
+    return value
+
+
 Time = Annotated[str, AfterValidator(_time)]
+Heap = Annotated[Size, AfterValidator(_heap)]
 Version = Annotated[str, written_as(r"\d+(\.\d+){1,3}", "is not a version such as 11.8")]
 
 
@@ -94,17 +103,19 @@ class XmlServer(Declaration):
     `heap` is Java's memory; None: half of the machine's. A query of an application may take `timeout` seconds, `parallel` of
     them run at a time, and a request may be as large as `upload`. With `rest` the declared users reach their databases from
     outside, with their passwords, below /rest/ of the sites that open it; without it only this machine's commands do.
-    `visitors` says what the log keeps of a visitor's address.
+    With `sessions` applications may keep something of a visitor from one request to the next (`session:set`): one session for all
+    of them, and what one writes into it another believes. `visitors` says what the log keeps of a visitor's address.
     """
 
     basex: Version = "11.8"
     jetty: Version = "12.1.12"
     saxon: Version = "12.10"
-    heap: Size | None = None
+    heap: Heap | None = None
     timeout: Annotated[int, Field(ge=1, le=3600)] = 20
     parallel: Annotated[int, Field(ge=1, le=64)] = 8
     upload: Size = "2m"
     rest: bool = False
+    sessions: bool = False
     visitors: Literal["whole", "network", "nothing"] = "network"
     dumps: XmlDumps = XmlDumps()
 

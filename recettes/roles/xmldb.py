@@ -17,9 +17,10 @@ from recettes.xmldb import names, unit
 from recettes.xmldb.building import builder_files
 from recettes.xmldb.jetty import Listening, jetty_tree, own_modules
 from recettes.xmldb.programs import program_files, programs
+from recettes.xmldb.relief import relief
 
 PACKAGES = frozenset({"default-jre-headless", "openjdk-21-jre-headless", "python3"})
-# Where the programs on the machine read at which address the server is.
+# Where the programs on the machine read at which address the server is, and after how many seconds it ends a query.
 SERVER_FILE = "/etc/recettes/xmldb.json"
 NOT_MADE_YET = b"The password will be made by the run that writes this file."
 
@@ -48,7 +49,7 @@ def xmldb(
         unit.UNIT_FILE: text(unit.unit_text(server, listening)),
         unit.START_PROGRAM: _program("xmldb-start"),
         names.PROGRAM: _program("xmldb"),
-        SERVER_FILE: text(json.dumps({"address": listening.address, "port": names.PORT}) + "\n"),
+        SERVER_FILE: text(json.dumps({"address": listening.address, "port": names.PORT, "timeout": server.timeout}) + "\n"),
     }
     files[names.ADMIN_PASSWORD] = File(password.reveal().encode() if password else NOT_MADE_YET, mode=0o600, secret=True)
     service = Unit(
@@ -67,7 +68,7 @@ def xmldb(
         files=files,
         trees={names.JETTY_ROOT: jetty_tree(server, apps, listening)},
         units={names.UNIT: service},
-    )
+    ) + relief(listening.address)
 
 
 def _folders() -> dict[str, File]:

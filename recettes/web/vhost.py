@@ -13,9 +13,8 @@ from recettes.web import names
 from recettes.web.headers import hsts, split
 from recettes.web.template import Quoted, page, render
 from recettes.web.values import size_bytes
-from recettes.web.xml_paths import locations
+from recettes.web.xml_paths import health_target, locations
 from recettes.xmldb.names import PORT as XMLDB_PORT
-from recettes.xmldb.names import run_path
 
 _SERVER_ERRORS = "500 502 503 504"
 # How often one address may come to the REST interface, where passwords are asked for: requests a second, how many wait, how many
@@ -123,7 +122,7 @@ def health(site: Site, front: Front) -> str | None:
         case ProxySite() if site.health and front.addresses.get(site.to):
             return site.health
         case XmlSite() if site.health and front.addresses.get("xmldb"):
-            return run_path(site.app) + site.health.removeprefix("/")
+            return health_target(site, front.apps[site.app], site.health)
     return None
 
 

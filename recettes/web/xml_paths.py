@@ -32,6 +32,12 @@ def locations(site: XmlSite, app: XmlApp) -> list[Location]:
     return found
 
 
+def health_target(site: XmlSite, app: XmlApp, path: str) -> str:
+    """Where the server answers for a path of the application, as it does for visitors."""
+    root = render_path if _below(path.rstrip("/"), _plain(app.transforms)) else run_path
+    return root(site.app) + path.removeprefix("/")
+
+
 def _plain(paths: Iterable[str]) -> list[str]:
     """Without the slash at the end: the root is the empty text."""
     return [path.rstrip("/") for path in paths]

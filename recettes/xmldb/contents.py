@@ -10,9 +10,12 @@ from recettes.sources import Resolved
 from recettes.xmldb import names
 from recettes.xmldb.building import PROGRAM
 
-_RELOAD = f"systemctl reload {names.UNIT}"
-APPS = Root(names.APPS, "app", "xml-apps", after=_RELOAD)
-PACKAGES = Root(names.PACKAGES, "package", "xml-packages", after=_RELOAD)
+_RUNS = f"systemctl is-active --quiet {names.UNIT}"
+_RELOAD = f"! {_RUNS} || systemctl reload {names.UNIT}"
+# The server, which still has the modules of before, already reads those of now that they import. Its reload says what fails.
+_READ_ANEW = f"! {_RUNS} || {names.PROGRAM} reload || :"
+APPS = Root(names.APPS, "app", "xml-apps", _RELOAD, _READ_ANEW)
+PACKAGES = Root(names.PACKAGES, "package", "xml-packages", _RELOAD, _READ_ANEW)
 SOURCES = Root(names.SOURCES, "database", "xml-sources")
 
 

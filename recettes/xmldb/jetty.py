@@ -74,7 +74,9 @@ def jetty_tree(server: XmlServer, apps: Sequence[XmlApp], listening: Listening) 
         "webapps/basex.properties": text(render("jetty/basex.properties.j2")),
         "webapps/basex.xml": text(render("jetty/basex.xml.j2", basex=names.BASEX, saxon=names.SAXON)),
         "webapp/WEB-INF/defaults.xml": text(render("jetty/defaults.xml.j2")),
-        "webapp/WEB-INF/web.xml": text(render("jetty/web.xml.j2", options=options(server), servlets=servlets(apps))),
+        "webapp/WEB-INF/web.xml": text(
+            render("jetty/web.xml.j2", options=options(server), servlets=servlets(apps), sessions=server.sessions)
+        ),
         POLICY: text(render("jetty/saxon.policy.j2", stylesheets=SHOWN, **{name: home(name) for name in programs(server)})),
         # Jetty would make these, and may not.
         "environments": folder(),

@@ -50,7 +50,7 @@
 
   <!-- Whom and what the text names leads to the list beside it, where the list has it. -->
   <xsl:template match="(persName | placeName)[key('named', substring-after(@ref, '#'))]" mode="text">
-    <a class="{local-name()}" href="{@ref}"><xsl:apply-templates mode="#current"/></a>
+    <a class="{local-name()}" href="#{substring-after(@ref, '#')}"><xsl:apply-templates mode="#current"/></a>
   </xsl:template>
 
   <xsl:template match="term" mode="text">

@@ -11,9 +11,11 @@ from recettes.releases import (
     NOTHING,
     Kept,
     Release,
+    Root,
     SiteState,
     held_back,
     plan_releases,
+    release_script,
     unpacks,
     why_not_back,
 )
@@ -56,6 +58,17 @@ def test_a_release_that_is_there_is_not_sent_again() -> None:
     change = plan_releases({"home": SiteState({A: kept(1), B: kept(2)}, current=B, previous=A)}, {"home": want(A)})[0]
     assert change.action == "switch"
     assert not unpacks(change)
+
+
+def test_a_release_in_force_is_told_to_its_service_in_the_same_step() -> None:
+    root, is_ = Root("/srv/x", "app", "xml-apps", at_once="tell"), SiteState({A: kept(1), B: kept(2)}, current=B, previous=A)
+    switch = plan_releases({"home": is_}, {"home": want(A)}, root)[0]
+    lines = release_script(switch, is_, want(A), root).splitlines()
+    assert lines.index(f"point current {A}") < lines.index("tell")
+    held = SiteState({A: kept(1), B: kept(2)}, current=A, previous=B, held=B)
+    end = plan_releases({"home": held}, {"home": want(A)}, root)[0]
+    assert end.action == "end hold"
+    assert "tell" not in release_script(end, held, want(A), root).splitlines()
 
 
 @pytest.mark.parametrize("damage", [{"actual": "x"}, {"owner": "nobody"}, {"recorded": None}])

@@ -170,6 +170,25 @@ def test_a_redirect_of_the_application_leads_where_the_site_has_it(sent: str, to
     assert (f"/{found['rest']}" if found else None) == told
 
 
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ("", True),
+        ("Basic YWRhOnB3", True),
+        ("basic YWRhOnB3ZA==", True),
+        ("Basic YWRhOnB3ZGU=", True),
+        ("Basic !!", False),
+        ("Basic YWRhOn", False),
+        ("Basic YWRhOnB3 x", False),
+        ("Bearer YWRhOnB3", False),
+    ],
+)
+def test_what_is_no_name_and_password_never_gets_to_the_rest_interface(sent: str, passed: bool) -> None:
+    rules = {line for line in lines(vhost(site(rest=True), FRONT)) if line.startswith("if ($http_authorization")}
+    (pattern,) = [rule.split('"')[1] for rule in rules]
+    assert bool(re.search(pattern, sent, re.IGNORECASE)) == passed
+
+
 def test_the_limits_are_the_servers_unless_declared() -> None:
     front = Front(addresses=FRONT.addresses, apps=FRONT.apps, xmldb=XmlServer(upload="7m", timeout=33))
     assert {"client_max_body_size 7m;", "proxy_read_timeout 43s;"} <= set(lines(vhost(site(), front)))
@@ -192,6 +211,9 @@ def test_who_may_get_may_head() -> None:
 def test_the_health_of_an_application_is_asked_for_on_its_servlet() -> None:
     status = nginx_tree([site(health="/health")], FRONT, lambda name: Secret(name, "x")).files["nginx.conf"].content or b""
     assert b"proxy_pass http://site-letters/run/letters/letters/health;" in status
+    for path in ("/letter", "/atlas/map/1"):
+        status = nginx_tree([site(health=path)], FRONT, lambda name: Secret(name, "x")).files["nginx.conf"].content or b""
+        assert f"proxy_pass http://site-letters/render/letters/letters{path};".encode() in status
     none = nginx_tree([site(health="/health")], Front(apps=FRONT.apps), lambda name: Secret(name, "x")).files["nginx.conf"]
     assert b"location = /health/" not in (none.content or b"")
 

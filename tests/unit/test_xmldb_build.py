@@ -24,6 +24,13 @@ def build() -> ModuleType:
     return module
 
 
+def test_all_that_the_server_takes_for_a_module_is_looked_at(build: ModuleType, tmp_path: Path) -> None:
+    for name in ("a.xqm", "B.XQM", "c.xQuery", "below/d.Xq", ".xql", "e.xsl", "xqm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert build.modules(tmp_path) == [".xql", "B.XQM", "a.xqm", "below/d.Xq", "c.xQuery"]
+
+
 def mistake(build: ModuleType, folder: Path, content: str, encoding: str = "utf-8") -> str | None:
     (folder / "a.xml").write_bytes(content.encode(encoding))
     said: str | None = build.xml_mistake(folder, "a.xml")

@@ -9,7 +9,7 @@ import pytest
 from facts.xmldb_server import server_accounts
 from recettes.declarations.base import noted
 from recettes.declarations.sources import Folder
-from recettes.declarations.xmldb import XmlApp, XmlServer, check_server
+from recettes.declarations.xmldb import XmlApp, XmlDumps, XmlServer, check_server
 from recettes.roles.xmldb import xmldb
 from recettes.secrets import Secret
 from recettes.xmldb.jetty import Listening, admitted, allowed, servlets
@@ -37,6 +37,15 @@ def test_each_application_runs_as_its_own_users_and_none_as_the_administrator() 
         for one in web.iter(f"{space}servlet")
     }
     assert users == {"rest": None} | {one.user: one.user for one in servlets([PAGES, DATA])}
+    # What names a session is read from nowhere: applications would share them.
+    assert [one.text for one in web.iter(f"{space}tracking-mode")] == ["SSL"]
+
+
+def test_sessions_are_there_only_where_they_are_declared() -> None:
+    blueprint = xmldb(XmlServer(sessions=True), [PAGES], [], listening=HERE, password=None)
+    web = ET.fromstring(blueprint.trees["/etc/recettes/jetty"].files["webapp/WEB-INF/web.xml"].content or b"")
+    (config,) = web.iter("{https://jakarta.ee/xml/ns/jakartaee}session-config")
+    assert [one.text for one in config.iter() if (one.text or "").strip()] == ["30", "true", "true", "COOKIE"]
 
 
 def test_no_user_of_an_application_runs_the_functions_of_another_nor_transforms_where_that_is_not_declared() -> None:
@@ -53,6 +62,7 @@ def test_no_user_of_an_application_runs_the_functions_of_another_nor_transforms_
     blueprint = xmldb(XmlServer(), apps, [], listening=HERE, password=None)
     guard = "/srv/basex/restxq/_guard.xqm"
     assert b"'render-pages': ('/pages/letter')" in (blueprint.files[guard].content or b"")
+    assert b"request:attribute('jakarta.servlet.forward.servlet_path')" in (blueprint.files[guard].content or b"")
     assert guard in blueprint.units["basex.service"].reads
 
 
@@ -67,6 +77,22 @@ def test_memory_is_bounded_by_the_heap_or_by_the_machine(heap: str | None, java:
     unit = unit_text(XmlServer(heap=heap), HERE)
     assert java in unit
     assert f"\nMemoryMax={limit}\n" in unit
+
+
+@pytest.mark.parametrize("heap", ["1k", "63m", "2000g"])
+def test_memory_that_java_does_not_start_with_is_a_mistake(heap: str) -> None:
+    noted()
+    XmlServer(heap=heap)
+    [mistake] = noted()
+    assert "XmlServer.heap: is no memory that the server can start with" in str(mistake)
+
+
+@pytest.mark.parametrize("time", ["24:00", "2:30", "02:3\N{ARABIC-INDIC DIGIT ZERO}", "02:30\n"])
+def test_a_time_that_systemd_does_not_read_is_a_mistake(time: str) -> None:
+    noted()
+    XmlDumps(at=time)
+    [mistake] = noted()
+    assert "XmlDumps.at: is not a time of day" in str(mistake)
 
 
 def test_it_listens_at_one_port_of_one_family() -> None:

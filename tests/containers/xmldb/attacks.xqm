@@ -36,6 +36,11 @@ function attacks:attack($what as xs:string) {
     case 'forward-to-another' return web:forward('/../letters/attacks/me')
     case 'forward-to-another-that-transforms' return web:forward('/../../render/letters/attacks/me')
     case 'forward-to-transform' return web:forward('/../../render/attacks/attacks/me')
+    case 'forward-to-another-s-own' return web:forward('/../letters/letters/health')
+    case 'forward-to-another-s-transformation' return web:forward('/../../render/letters/letters/letter/1861-06-09')
+    case 'forward-to-own-transformation' return web:forward('/../../render/attacks/attacks/transforming/me')
+    case 'pretends' return request:set-attribute('jakarta.servlet.forward.servlet_path', '/run/letters')
+    case 'session' return (session:get('kept', 'nothing kept'), session:set('kept', 'kept'))
     case 'granted' return count(db:get('letters-en'))
     case 'transform' return attacks:transformed("'trans' || 'formed'")
     case 'parse' return parse-xml('<a>parsed</a>')
@@ -65,6 +70,10 @@ function attacks:attack($what as xs:string) {
     case 'jobs' return job:list-details()
     case 'log' return admin:logs()
     case 'endless' return count((1 to 1000000000000)[. mod 7 = string-length(string(.))])
+    case 'sheet-endless' return xslt:transform-text(<a/>, attacks:sheet(
+      <xsl:for-each xmlns:xsl="http://www.w3.org/1999/XSL/Transform" select="1 to 2000000000">
+        <xsl:for-each select="1 to 2000000000"><xsl:if test="position() mod 7 = 8">x</xsl:if></xsl:for-each>
+      </xsl:for-each>))
     case 'memory' return string-length(fold-left(1 to 30, random:uuid(), function($text, $n) { $text || $text }))
     default return web:error(404, 'no such attack')
 };

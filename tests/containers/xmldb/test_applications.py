@@ -109,6 +109,33 @@ def test_a_package_is_there_for_applications_and_a_new_version_of_it_is_read(des
     packed("declare function t:version() { 'packed anew' };")
 
 
+def test_a_module_is_looked_at_however_its_name_is_written(desk: Desk) -> None:
+    desk.app("desk", RIGHTS, app=MODULE)
+    shadow = "module namespace s = 's';\ndeclare %rest:path('/letters/stolen') function s:s() { 'stolen' };\n"
+    (desk.folder / "app-desk" / "shadow.XQM").write_text(shadow)
+    refused = desk.apply()
+    assert refused.status != 0
+    assert "shadow.XQM:2:" in refused.output
+    assert "the path '/letters/stolen' does not begin with /desk" in refused.output
+
+
+def test_a_package_answers_no_requests(desk: Desk) -> None:
+    place = desk.folder / "unpacked"
+    (place / "tools").mkdir(parents=True)
+    (place / "expath-pkg.xml").write_text(DESCRIPTOR)
+    function = "declare %rest:path('/letters/stolen') function t:stolen() { 'stolen' };"
+    (place / "tools" / "tools.xqm").write_text(f"module namespace t = 'http://lab.test/tools';\n{function}\n")
+    desk.packages["tools"] = f"XmlPackage(name='tools', source=Folder(path={str(place)!r}))"
+    # A module of this name would have taken the package's functions for its own.
+    desk.app(
+        "desk", RIGHTS, app=MODULE, tools="module namespace x = 'x';\nimport module namespace t = 'http://lab.test/tools';\n"
+    )
+    refused = desk.apply()
+    assert refused.status != 0
+    assert "tools/tools.xqm:2:" in refused.output
+    assert "a package answers no requests" in refused.output
+
+
 def test_an_application_is_rolled_back_at_once_and_held_until_something_new_is_declared(desk: Desk) -> None:
     desk.app("desk", RIGHTS, app=MODULE.replace("'one'", "'worse'"))
     assert desk.apply().status == 0

@@ -36,7 +36,7 @@ EVERYBODY = (
     "other-database", "read", "read-password", "read-text", "write", "command", "java", "environment", "fetch", "fetch-file",
     "request", "document", "document-file", "entity", "bomb", "sheet-reads", "sheet-reads-users", "sheet-fetches", "sheet-writes",
     "sheet-java", "evaluated", "jobs", "log", "update/password", "update/user", "update/drop", "update/replace", "update/add",
-    "update/install",
+    "update/install", "pretends",
 )  # fmt: skip
 ONLY_TRANSFORMS = {"transform": "transformed", "parse": "parsed", "own-stylesheet": "imported"}
 REFUSED_SECONDS = 5
@@ -114,6 +114,30 @@ def test_no_application_runs_as_another_s_user_nor_transforms_where_that_is_not_
         assert got == f"{refused[1]} {refused[0]}", path
     assert "</html>" in listed(attacked)
     assert attacked.curl("https://letters.lab.test/letter/1861-06-09", "--fail").returncode == 0
+
+
+def test_no_application_calls_another_s_functions_nor_its_own_that_transform(attacked: TestLab) -> None:
+    for forward in ("forward-to-another-s-own", "forward-to-another-s-transformation", "forward-to-own-transformation"):
+        assert ask(attacked, "run", forward)[:2] == (403, "This path is not for this user."), forward
+
+
+def test_what_one_application_notes_in_a_session_no_request_brings_to_another(attacked: TestLab) -> None:
+    asked = f"curl -s -i -b /run/jar -c /run/jar {INSIDE}/run/attacks/attacks/session"
+    for _ in range(2):
+        answer = attacked.web.run(asked).out
+        assert answer.endswith("nothing kept")
+        assert "set-cookie" not in answer.lower()
+
+
+def test_a_stylesheet_that_never_ends_costs_one_restart_and_the_edition_answers_again(attacked: TestLab) -> None:
+    machine = attacked.web
+    was = machine.run("systemctl show -P MainPID basex").out
+    held = f"for n in $(seq 8); do curl -s -m 10 {INSIDE}/render/attacks/attacks/transforming/sheet-endless & done; wait"
+    machine.run(held, check=False)
+    until(lambda: machine.run("systemctl show -P MainPID basex").out not in (was, "0\n", "0"), "it starts anew", seconds=240)
+    until(lambda: "</html>" in listed(attacked), "the edition is served")
+    assert "queries do not end that were told to, of render-attacks" in machine.run("journalctl -u recettes-xmldb-relief").out
+    assert attacked.apply("lab").changes == []
 
 
 def test_a_query_that_never_ends_is_ended_and_the_others_answer_meanwhile(attacked: TestLab) -> None:
