@@ -26,7 +26,7 @@ def _service(address: str) -> str:
         description="Start the XML database server anew when queries hold it that do not end",
         exec_start=f"{names.PROGRAM} relieve",
         user="root",
-        service=["Type=oneshot"],
+        service=["Type=oneshot", "LogLevelMax=notice"],  # not each time that it finds nothing
         exemptions={"IPAddressAllow": Exemption("the server", ("localhost", address))},
         wanted_by=None,
     )
