@@ -213,8 +213,13 @@ def test_guessing_at_ssh_is_banned_and_the_estate_is_not(web: Machine, relay: Ma
     guess = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
     # The ban cuts a connection that is under way, which its client would wait for until TCP gives up.
     guess = f"timeout 20 {guess}"
-    relay.run(f"for user in root admin test oracle git ubuntu; do {guess} $user@{web.address} true; done", check=False)
-    until(lambda: relay.address in web.run("nft list table inet f2b-table", check=False).out, "the guesser is banned")
+
+    def banned() -> bool:
+        """After some more guesses: of those before fail2ban may not have heard."""
+        relay.run(f"for user in root admin; do {guess} $user@{web.address} true; done", check=False)
+        return relay.address in web.run("nft list table inet f2b-table", check=False).out
+
+    until(banned, "the guesser is banned")
     refused = relay.run(f"{guess} root@{web.address} true", check=False)
     assert "Connection refused" in refused.err
     still = subprocess.run(["ssh", "-F", str(estate.ssh_config), "web", "true"], capture_output=True, timeout=30, check=False)
@@ -227,9 +232,14 @@ def test_fail2ban_never_bans_a_machine_of_the_estate(web: Machine, relay: Machin
     relay.run("ip address add 10.11.12.13/32 dev eth0")
     web.run("ip route add 10.11.12.13 dev eth0")
     guess = "ssh -b 10.11.12.13 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
-    relay.run(f"for n in 1 2 3 4 5 6; do {guess} root@{web.address} true; done", check=False)
     seen = "[sshd] Ignore 10.11.12.13 by ip"
-    until(lambda: web.run("journalctl -u fail2ban -o cat --no-pager").out.count(seen) >= 5, "the guesses are seen")
+
+    def heard() -> bool:
+        """After some more guesses."""
+        relay.run(f"for n in 1 2; do {guess} root@{web.address} true; done", check=False)
+        return web.run("journalctl -u fail2ban -o cat --no-pager").out.count(seen) >= 5
+
+    until(heard, "the guesses are seen")
     assert "10.11.12.13" not in web.run("fail2ban-client get sshd banip").out
 
 
