@@ -10,10 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from recettes.recipes import ROOT
@@ -23,18 +20,6 @@ PROGRAMS = ("ocr-gate", "ocr-job", "ocr-pages")
 # The system's own interpreter, as on a cluster; RECETTES_OCR_PYTHON names an older one.
 PYTHON = os.environ.get("RECETTES_OCR_PYTHON", sys.executable)
 ADDRESS = "192.0.2.7"
-
-
-def program(name: str) -> ModuleType:
-    """A program of ours as a module, without leaving bytecode beside it."""
-    loader = SourceFileLoader(name.replace("-", "_"), str(ROOT / "programs" / name))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec
-    module = module_from_spec(spec)
-    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    loader.exec_module(module)
-    sys.dont_write_bytecode = keep
-    return module
 
 
 def digest(content: bytes) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.hpc.account import ADDRESS, Account, Answer, program
+from tests.hpc.account import ADDRESS, Account, Answer
+from tests.programs import program
 
 GATE = program("ocr-gate")
 # What changes anything: after each of these the gate may die.

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hpc.account import program, records
+from tests.hpc.account import records
 from tests.hpc.images import png
 from tests.hpc.test_pages import Cluster
+from tests.programs import program
 
 JOB = program("ocr-pages")
 

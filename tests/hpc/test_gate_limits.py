@@ -13,8 +13,9 @@ from time import struct_time
 import pytest
 
 from recettes.containers.waiting import until
-from tests.hpc.account import ADDRESS, Account, program, stream
+from tests.hpc.account import ADDRESS, Account, stream
 from tests.hpc.inside import GATE, call
+from tests.programs import program
 
 PAGE = {"p.png": b"x" * 1000}
 TWO = {"p1.png": b"x" * 600, "p2.png": b"y" * 600}

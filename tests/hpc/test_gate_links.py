@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hpc.account import Account, digest, program, stream
+from tests.hpc.account import Account, digest, stream
 from tests.hpc.inside import call
+from tests.programs import program
 
 PAGES = {"p1.png": b"one", "p2.png": b"two"}
 SECRET = b"ssh-ed25519 the account's own key"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.hpc import images
-from tests.hpc.account import program
 from tests.hpc.images import png
+from tests.programs import program
 
 JOB = program("ocr-pages")
 

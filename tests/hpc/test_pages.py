@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.hpc import images
-from tests.hpc.account import PYTHON, Account, program, records
+from tests.hpc.account import PYTHON, Account, records
 from tests.hpc.images import png
 from tests.hpc.inside import call
+from tests.programs import program
 
 JOB = program("ocr-pages")
 

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.hpc.account import program
 from tests.hpc.submitter import ALTO, PROGRAM
+from tests.programs import program
 
 GOOD = ALTO.format(page="p1.png", text="")
 PAGE = '<?xml version="1.0"?>\n<pc:PcGts xmlns:pc="x"><pc:Page a="&gt;" imageFilename="p1.png" b="2">é</pc:Page></pc:PcGts>'

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.hpc.account import program
 from tests.hpc.images import png
 from tests.hpc.test_pages import Cluster
+from tests.programs import program
 
 JOB = program("ocr-pages")
 

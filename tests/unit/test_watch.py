@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parent.parent.parent / "programs" / "watch"
+from tests.programs import program
+
 NOW = datetime.now(UTC).replace(microsecond=0)  # as certificates tell times
 
 
 @pytest.fixture(scope="module")
 def watch() -> ModuleType:
-    loader = SourceFileLoader("watch", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("watch", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return program("watch")
 
 
 @pytest.fixture

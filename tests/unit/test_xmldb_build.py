@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parent.parent.parent / "programs" / "xmldb-build"
+from tests.programs import program
+
 ENTITIES = "".join(f"<!ENTITY e{number} '{f'&e{number - 1};' * 10}'>" for number in range(1, 10))
 BOMB = f"<!DOCTYPE p [<!ENTITY e0 '{'x' * 1000}'>{ENTITIES}]>\n"
 
 
 @pytest.fixture(scope="module")
 def build() -> ModuleType:
-    loader = SourceFileLoader("xmldb_build", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("xmldb_build", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return program("xmldb-build")
 
 
 def test_all_that_the_server_takes_for_a_module_is_looked_at(build: ModuleType, tmp_path: Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.server
-import importlib.util
 import json
 import threading
 import time
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
@@ -19,8 +17,8 @@ from recettes.declarations.xmldb import XmlServer
 from recettes.roles.xmldb import SERVER_FILE, xmldb
 from recettes.xmldb.jetty import Listening
 from recettes.xmldb.relief import SERVICE, TIMER
+from tests.programs import program as loaded
 
-PROGRAM = Path(__file__).resolve().parent.parent.parent / "programs" / "xmldb"
 RESTARTED = ["systemctl", "try-restart", "basex.service"]
 
 
@@ -47,11 +45,7 @@ def ran() -> list[list[str]]:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ran: list[list[str]]) -> Iterator[ModuleType]:
-    loader = SourceFileLoader("xmldb_program", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("xmldb_program", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    module = loaded("xmldb")
     monkeypatch.setattr(Server, "answer", b"")
     monkeypatch.setattr(Server, "asked", [])
     monkeypatch.setattr(Server, "silent", 0)

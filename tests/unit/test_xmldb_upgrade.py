@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from recettes.xmldb.building import PROGRAM as BUILD
 from recettes.xmldb.dumps import PROGRAM as DUMP
 from recettes.xmldb.programs import programs
 from recettes.xmldb.upgrade import InForce, plan_links, plan_upgrade
-from tests.harness import ROOT
+from tests.programs import program
 
 WANTED = programs(XmlServer())
 NOW = {"basex": "11.8", "jetty": "12.1.12", "saxon": "12.10"}
@@ -57,13 +55,6 @@ def test_the_answer_of_the_machine_is_understood() -> None:
     assert part.parse(["L basex 11.0", "L jetty /elsewhere", "G", "G", "U"]) == InForce({"basex": "11.0"}, True, True)
 
 
-def program() -> Any:
-    loader = SourceFileLoader("xmldb_upgrade", str(ROOT / "programs/xmldb-upgrade"))
-    module = module_from_spec(spec_from_loader("xmldb_upgrade", loader))  # type: ignore[arg-type]
-    loader.exec_module(module)
-    return module
-
-
 def seen(users: str = "admin", **databases: dict[str, str]) -> dict[str, Any]:
     return {"users": users, "databases": databases}
 
@@ -71,7 +62,7 @@ def seen(users: str = "admin", **databases: dict[str, str]) -> dict[str, Any]:
 def test_a_database_that_nobody_wrote_to_must_answer_as_before() -> None:
     was = {"written": "1", "has": "3 0 0 9", "finds": "4 26 1"}
     before = seen(letters=was)
-    differences = program().differences
+    differences = program("xmldb-upgrade").differences
     assert differences(before, seen(letters=was)) == {}
     assert differences(before, seen(letters=was, more=was)) == {}
     assert differences(before, seen()) == {"letters": "is missing"}
@@ -84,19 +75,19 @@ def test_a_database_that_nobody_wrote_to_must_answer_as_before() -> None:
 
 def test_one_that_was_written_to_meanwhile_only_has_to_be_whole() -> None:
     was = {"written": "1", "has": "3 0 0 9", "finds": "4 26 1"}
-    differences = program().differences
+    differences = program("xmldb-upgrade").differences
     assert differences(seen(letters=was), seen(letters={"written": "2", "has": "4 0 0 12", "finds": "5 26 1"})) == {}
 
 
 def test_one_that_could_not_be_read_before_does_not_keep_the_others_from_an_upgrade() -> None:
-    differences = program().differences
+    differences = program("xmldb-upgrade").differences
     assert differences(seen(letters={"wrong": "EOF"}), seen(letters={"wrong": "EOF"})) == {}
 
 
 def test_an_upgrade_that_was_cut_off_is_undone_once_though_there_are_more_users_and_writings_since(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upgrade, calls = program(), []
+    upgrade, calls = program("xmldb-upgrade"), []
     was = {"written": "1", "has": "3 0 0 9", "finds": "4 26 1"}
     for name in ("stop", "start", "point"):
         monkeypatch.setattr(upgrade, name, lambda *_: None)
@@ -114,7 +105,7 @@ def test_an_upgrade_that_was_cut_off_is_undone_once_though_there_are_more_users_
 def test_why_an_upgrade_failed_is_told_also_where_it_could_not_be_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Any
 ) -> None:
-    upgrade = program()
+    upgrade = program("xmldb-upgrade")
 
     def fails(what: Any) -> Any:
         def step(*_: Any) -> None:
@@ -135,7 +126,7 @@ def test_why_an_upgrade_failed_is_told_also_where_it_could_not_be_undone(
 
 
 def test_the_program_looks_where_the_recipes_put_things() -> None:
-    upgrade = program()
+    upgrade = program("xmldb-upgrade")
     found = [upgrade.SERVER, upgrade.DUMP, upgrade.BUILD, str(upgrade.DUMPS), str(upgrade.APPLICATIONS)]
     assert found == [names.PROGRAM, DUMP, BUILD, names.DUMPS, names.RESTXQ]
 
@@ -143,7 +134,7 @@ def test_the_program_looks_where_the_recipes_put_things() -> None:
 def test_applications_in_force_and_stylesheets_are_of_use_or_it_is_said_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upgrade = program()
+    upgrade = program("xmldb-upgrade")
     for app in ("desk", "letters"):
         (tmp_path / f"apps/{app}/releases/1").mkdir(parents=True)
         (tmp_path / f"apps/{app}/current").symlink_to("releases/1")
@@ -172,5 +163,5 @@ def test_applications_in_force_and_stylesheets_are_of_use_or_it_is_said_why(
 
 def test_what_is_told_of_a_failure_is_short() -> None:
     trace = "\n".join(f"\tat org.basex.Thing.call(Thing.java:{line})" for line in range(99))
-    assert program().short(f"BaseX says: no\n{trace}\n\t... 12 more\nfor good\n") == "BaseX says: no | for good"
-    assert len(program().short("word " * 999)) <= 600
+    assert program("xmldb-upgrade").short(f"BaseX says: no\n{trace}\n\t... 12 more\nfor good\n") == "BaseX says: no | for good"
+    assert len(program("xmldb-upgrade").short("word " * 999)) <= 600
