@@ -13,7 +13,7 @@ from recettes.web import names
 from recettes.web.headers import hsts, split
 from recettes.web.template import Quoted, page, render
 from recettes.web.values import size_bytes
-from recettes.web.xml_paths import health_target, locations
+from recettes.web.xml_paths import locations, target_of
 from recettes.xmldb.names import PORT as XMLDB_PORT
 
 _SERVER_ERRORS = "500 502 503 504"
@@ -122,7 +122,7 @@ def health(site: Site, front: Front) -> str | None:
         case ProxySite() if site.health and front.addresses.get(site.to):
             return site.health
         case XmlSite() if site.health and front.addresses.get("xmldb"):
-            return health_target(site, front.apps[site.app], site.health)
+            return target_of(front.apps[site.app], site.health)
     return None
 
 

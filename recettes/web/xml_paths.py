@@ -24,18 +24,17 @@ def locations(site: XmlSite, app: XmlApp) -> list[Location]:
     within = {path for path in transformed if _below(path, open_)}
     found: list[Location] = []
     for path in sorted({*open_, *within}):
-        root = render_path(app.name) if _below(path, transformed) else run_path(app.name)
-        target = root + path.removeprefix("/")
+        target = target_of(app, path)
         if path:
             found.append(Location(f"= {path}", target))
         found.append(Location(f"{path}/" if path else "/", f"{target}/" if path else target))
     return found
 
 
-def health_target(site: XmlSite, app: XmlApp, path: str) -> str:
-    """Where the server answers for a path of the application, as it does for visitors."""
+def target_of(app: XmlApp, path: str) -> str:
+    """Where the server answers for a path of the application: on the servlet of the user who may transform, or on the other."""
     root = render_path if _below(path.rstrip("/"), _plain(app.transforms)) else run_path
-    return root(site.app) + path.removeprefix("/")
+    return root(app.name) + path.removeprefix("/")
 
 
 def _plain(paths: Iterable[str]) -> list[str]:
