@@ -143,6 +143,10 @@ def _sentence(problem: Any, model: type[Declaration], data: dict[str, Any]) -> s
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 
+# "02:30", in digits that systemd reads as well.
+TIME_OF_DAY = "([01][0-9]|2[0-3]):[0-5][0-9]"
+
+
 def written_as(pattern: str, problem: str) -> AfterValidator:
     """Text of which the whole is like the regular expression; `problem` says in words what is allowed."""
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from recettes.declarations.base import Declaration
+from recettes.declarations.base import TIME_OF_DAY, Declaration
 
 SHORTEST = 60  # minutes: fetching, installing and rebooting need a quarter of it each
 _DAY = 24 * 60
 
 
 def _window(value: str) -> str:
-    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
+    if not re.fullmatch(f"{TIME_OF_DAY}-{TIME_OF_DAY}", value):
         raise ValueError('is not a window such as "03:00-05:00"')
     if minutes(value)[1] < SHORTEST:
         raise ValueError(f"is too short; {SHORTEST} minutes are the least")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from recettes.catalogue import CatalogueError, find
-from recettes.declarations.base import Declaration, Name, unique, written_as, wrong
+from recettes.declarations.base import TIME_OF_DAY, Declaration, Name, unique, written_as, wrong
 from recettes.declarations.sources import Source
 from recettes.web.values import Size, UrlPath, size_bytes
 from recettes.xmldb.names import RESERVED, renderer, runner
@@ -21,7 +21,7 @@ LEAST_HEAP, MOST_HEAP = 64 << 20, 1 << 40
 
 
 def _time(value: str) -> str:
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+    if not re.fullmatch(TIME_OF_DAY, value):
         raise ValueError('is not a time of day such as "02:30"')
     return value
 

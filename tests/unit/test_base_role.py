@@ -193,7 +193,9 @@ def test_without_reboot_none_is_ever_made() -> None:
     assert 'Automatic-Reboot "false"' in content(made(updates=Updates(reboot=False)), "/etc/apt/apt.conf.d/60recettes")
 
 
-@pytest.mark.parametrize("window", ["3:00-5:00", "03:00-25:00", "night", "03:00-03:30", "03:00-03:00"])
+@pytest.mark.parametrize(
+    "window", ["3:00-5:00", "03:00-25:00", "night", "03:00-03:30", "03:00-03:00", "03:0\N{ARABIC-INDIC DIGIT ZERO}-05:00"]
+)
 def test_a_window_that_is_none_is_refused(window: str) -> None:
     Updates(window=window)
     assert [mistake.key for mistake in noted()] == ["Updates.window"]
